@@ -1,0 +1,1 @@
+"""Plotting, checking, loading and running: what the notebooks share."""
