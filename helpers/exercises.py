@@ -1,0 +1,764 @@
+"""The checks behind the exercises.
+
+Each check computes the truth independently of the reader's function (a second formula or a
+finite difference) and answers with what is wrong: shape, sign, a factor, a transpose, or one of
+the mistakes known for that exercise. A check never raises for a wrong answer: it says so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found; shown as one sentence.
+
+    ``passed`` is None while the exercise is unsolved.
+    """
+
+    passed: bool | None
+    message: str
+
+    def __repr__(self) -> str:
+        """Return the sentence itself, so that a notebook shows it plainly."""
+        return self.message
+
+
+def _unsolved() -> Verdict:
+    return Verdict(None, "Not solved yet: replace the line that raises NotImplementedError.")
+
+
+def _no(message: str) -> Verdict:
+    return Verdict(False, f"Not yet: {message}")
+
+
+def _close(got: np.ndarray, want: np.ndarray, rtol: float) -> bool:
+    return got.shape == want.shape and np.allclose(got, want, rtol=rtol, atol=rtol)
+
+
+def diagnose(
+    got,
+    want,
+    *,
+    mistakes: Mapping[str, np.ndarray] | None = None,
+    factors: Mapping[str, float] | None = None,
+    rtol: float = 1e-6,
+) -> str | None:
+    """Return what is wrong with an answer in one sentence, or None when it is right.
+
+    Parameters
+    ----------
+    got : array-like
+        The reader's answer.
+    want : array-like
+        The truth.
+    mistakes : dict sentence -> array, optional
+        What the answer would be after each known mistake; tried first.
+    factors : dict name -> float, optional
+        Named factors worth recognising, such as ``{"N, the number of samples": 8}``.
+    rtol : float
+        Relative (and absolute) tolerance.
+    """
+    want = np.asarray(want, dtype=float)
+    if got is None:
+        return "the function returns nothing; is a return statement missing?"
+    try:
+        got = np.asarray(got, dtype=float)
+    except (TypeError, ValueError):
+        return f"the answer is a {type(got).__name__}, expected numbers of shape {want.shape}."
+    if _close(got, want, rtol):
+        return None
+    for sentence, wrong in (mistakes or {}).items():
+        if _close(got, np.asarray(wrong, dtype=float), rtol):
+            return sentence
+    if got.shape != want.shape:
+        turned = " It looks transposed." if got.T.shape == want.shape else ""
+        return f"the answer has shape {got.shape}, expected {want.shape}.{turned}"
+    if not np.isfinite(got).all():
+        return "the answer holds values that are not finite."
+    if got.ndim == 2 and got.shape == got.T.shape and _close(got.T, want, rtol):
+        return "the answer is transposed."
+    return _factor(got, want, factors or {}, rtol) or _first_difference(got, want, rtol)
+
+
+def _factor(got: np.ndarray, want: np.ndarray, factors: Mapping, rtol: float) -> str | None:
+    """Return a sentence when the answer is the truth times one number."""
+    scale = float((got * want).sum() / (want * want).sum()) if want.any() else 0.0
+    if scale == 0 or not _close(got, scale * want, rtol):
+        return None
+    if np.isclose(scale, -1, rtol=rtol):
+        return "the sign is wrong, the size is right."
+    for name, factor in factors.items():
+        if np.isclose(scale, factor, rtol=rtol):
+            return f"the answer is too large by the factor {name}."
+        if np.isclose(scale, 1 / factor, rtol=rtol):
+            return f"the answer is too small by the factor {name}."
+    return f"the answer is the right one times {scale:.4g}."
+
+
+def _first_difference(got: np.ndarray, want: np.ndarray, rtol: float) -> str:
+    if want.ndim == 0:
+        return f"the answer is {got:.6g}, expected {want:.6g}."
+    wrong = ~np.isclose(got, want, rtol=rtol, atol=rtol)
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    return (
+        f"{wrong.sum()} of {want.size} entries are wrong; "
+        f"entry {list(index)} is {got[index]:.6g}, expected {want[index]:.6g}."
+    )
+
+
+def _answer(function: Callable, *args):
+    """Return ``(result, verdict)``: a verdict instead of a result when the call failed."""
+    try:
+        return function(*args), None
+    except NotImplementedError:
+        return None, _unsolved()
+    except Exception as error:  # whatever the reader's code raises is an answer to report
+        return None, _no(f"your function raises {type(error).__name__}: {error}")
+
+
+def check_forward_any_depth(forward: Callable) -> Verdict:
+    """Check ``forward(x, weights, biases) -> a`` for scalar chains of one to five layers."""
+    rng = np.random.default_rng(1)
+    for depth in (2, 1, 3, 5):
+        x = float(rng.normal())
+        weights, biases = rng.normal(size=depth).tolist(), rng.normal(size=depth).tolist()
+        got, verdict = _answer(forward, x, list(weights), list(biases))
+        if verdict:
+            return verdict
+        # tanh in place of the exponential: a second formula for the sigmoid.
+        truth, no_sigmoid, no_last = x, x, x
+        for w, b in zip(weights, biases, strict=True):
+            no_last = w * truth + b
+            truth = 0.5 * (1 + np.tanh((w * truth + b) / 2))
+            no_sigmoid = w * no_sigmoid + b
+        sentence = diagnose(
+            got,
+            truth,
+            mistakes={
+                "the sigmoid is missing: the answer is an affine function of x.": no_sigmoid,
+                "the last node has no sigmoid: the answer is z, not a.": no_last,
+                "the input came back unchanged.": x,
+            },
+        )
+        if sentence:
+            return _no(f"with {depth} layer(s), {sentence}")
+    return Verdict(True, "Correct: one, two, three and five layers agree with a second formula.")
+
+
+def check_two_sided_slope(slope: Callable) -> Verdict:
+    """Check ``slope(f, x, h)``, the two-sided difference quotient of f at x."""
+    cases = [(np.sin, 0.3, 1e-2), (np.exp, -1.0, 1e-2), (lambda t: t**3, 2.0, 1e-1)]
+    for f, x, h in cases:
+        got, verdict = _answer(slope, f, x, h)
+        if verdict:
+            return verdict
+        up, down = f(x + h) - f(x), f(x) - f(x - h)
+        sentence = diagnose(
+            got,
+            (up + down) / (2 * h),
+            mistakes={
+                "this is the one-sided quotient; step to both sides of x.": up / h,
+                "this is the one-sided quotient to the left; step to both sides.": down / h,
+                "the two points lie 2h apart, and you divide by h.": (up + down) / h,
+                "the change of f is right, but it is not divided by 2h.": up + down,
+            },
+            factors={"2": 2.0},
+            rtol=1e-9,
+        )
+        if sentence:
+            return _no(sentence)
+    return Verdict(True, "Correct: three functions agree with their two-sided quotient.")
+
+
+def _half_tanh(z):
+    """Return the sigmoid by another formula, one that complex numbers pass through."""
+    return 0.5 * (1 + np.tanh(z / 2))
+
+
+def _small_network(sizes: tuple[int, ...], seed: int) -> tuple:
+    """Draw ``x, y, W, b`` with ``W[0] = b[0] = None``, so that indices are numbers of layers."""
+    rng = np.random.default_rng(seed)
+    W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
+    b = [None, *(rng.normal(size=n) for n in sizes[1:])]
+    return rng.normal(size=sizes[0]), rng.uniform(size=sizes[-1]), W, b
+
+
+def _measured_slopes(x, y, W: list, b: list) -> tuple[dict, list, list]:
+    """Return the slopes of the half squared error by complex steps, and z and a of each layer."""
+    from helpers.gradcheck import numerical_gradient
+
+    def run(params):
+        z, a = [None], [x]
+        for layer in range(1, len(W)):
+            z.append(params[f"W{layer}"] @ a[-1] + params[f"b{layer}"])
+            a.append(_half_tanh(z[-1]))
+        return z, a
+
+    params = {f"W{n}": w for n, w in enumerate(W) if n} | {f"b{n}": v for n, v in enumerate(b) if n}
+    slopes = numerical_gradient(
+        lambda p: 0.5 * np.sum((run(p)[1][-1] - y) ** 2), params, method="complex"
+    )
+    return slopes, *run(params)
+
+
+def _error_mistakes(layer: int, y, W: list, slopes: dict, z: list, a: list) -> dict:
+    """Return what the error of one layer becomes after each usual mistake."""
+    bend = a[layer] * (1 - a[layer])
+    of_a = _half_tanh(a[layer]) * (1 - _half_tanh(a[layer]))
+    mistakes = {}
+    if layer == len(W) - 1:
+        back = a[layer] - y
+    else:
+        above, error = W[layer + 1], slopes[f"b{layer + 1}"]  # BP3: the slope of b is the error
+        back = above.T @ error
+        mistakes["only one path is followed: sum over all nodes of the next layer."] = (
+            above[0] * error[0] * bend
+        )
+        if above.shape[0] == above.shape[1]:
+            mistakes["a transpose is missing: the weights that leave node k stand in column k."] = (
+                above @ error * bend
+            )
+    return mistakes | {
+        "the factor σ′(z) is missing.": back,
+        "σ′ is taken at a, not at z; σ′(z) is a(1 − a).": back * of_a,
+        "σ′(z) is applied twice.": back * bend**2,
+    }
+
+
+def _layers_of(name: str, got, count: int) -> tuple[list | None, str]:
+    """Return one entry per layer, the first for layer 1, or None and what is wrong."""
+    if not isinstance(got, (list, tuple)) or len(got) not in (count, count + 1):
+        given = f"{len(got)} entries" if isinstance(got, (list, tuple)) else type(got).__name__
+        return None, f"{name} is {given}, expected a list: None, then one array per layer."
+    return list(got)[len(got) - count :], ""
+
+
+def check_backprop_loops(backprop: Callable) -> Verdict:
+    """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid networks of one to three layers."""
+    for sizes in ((2, 3, 3, 2), (1, 4, 2), (3, 1)):
+        x, y, W, b = _small_network(sizes, seed=4)
+        copies = [None, *map(np.copy, W[1:])], [None, *map(np.copy, b[1:])]
+        got, verdict = _answer(backprop, x.copy(), y.copy(), *copies)
+        if verdict:
+            return verdict
+        if not isinstance(got, (list, tuple)) or len(got) != 2:
+            return _no("return the two lists dW, db.")
+        dW, trouble_W = _layers_of("dW", got[0], len(W) - 1)
+        db, trouble_b = _layers_of("db", got[1], len(W) - 1)
+        if dW is None or db is None:
+            return _no(trouble_W or trouble_b)
+        sentence = _first_wrong_layer(dW, db, y, W, *_measured_slopes(x, y, W, b))
+        if sentence:
+            return _no(f"with sizes {list(sizes)}, {sentence}")
+    return Verdict(True, "Correct: every slope of three networks agrees with a complex step.")
+
+
+def _first_wrong_layer(dW: list, db: list, y, W: list, slopes: dict, z: list, a: list):
+    """Return what is wrong in the first wrong layer on the way back, or None."""
+    factors = {"2 (is the half of the cost forgotten?)": 2.0}
+    for layer in range(len(W) - 1, 0, -1):
+        error = slopes[f"b{layer}"]
+        mistakes = {
+            f"db[{layer}]": _error_mistakes(layer, y, W, slopes, z, a),
+            f"dW[{layer}]": {
+                "the activation is that of this layer; take the one coming in, a[l-1].": np.outer(
+                    error, a[layer]
+                ),
+                "the weight is multiplied by z; take the activation coming in, a[l-1].": np.outer(
+                    error, a[0] if layer == 1 else z[layer - 1]
+                ),
+            },
+        }
+        answers = {f"db[{layer}]": db[layer - 1], f"dW[{layer}]": dW[layer - 1]}
+        for (name, got), want in zip(answers.items(), (error, slopes[f"W{layer}"]), strict=True):
+            if got is None:
+                return f"{name} is None, expected an array of shape {want.shape}."
+            sentence = diagnose(got, want, mistakes=mistakes[name], factors=factors)
+            if sentence:
+                return f"{name}: {sentence}"
+    return None
+
+
+def check_tanh_error(error_before: Callable) -> Verdict:
+    """Check ``error_before(W_next, delta_next, z)``, BP2 for a layer of tanh nodes."""
+    from helpers.gradcheck import numerical_gradient
+
+    for n_next, n in ((2, 4), (3, 3), (1, 3)):
+        rng = np.random.default_rng(10 * n_next + n)
+        W, delta, z = rng.normal(size=(n_next, n)), rng.normal(size=n_next), rng.normal(size=n)
+        got, verdict = _answer(error_before, W.copy(), delta.copy(), z.copy())
+        if verdict:
+            return verdict
+        # A cost whose slope against the next pre-activations is delta, whatever they are.
+        want = numerical_gradient(
+            lambda p, W=W, delta=delta: np.sum(delta * (W @ np.tanh(p["z"]))), {"z": z},
+            method="complex",
+        )["z"]  # fmt: skip
+        bend, back, sigmoid = 1 - np.tanh(z) ** 2, W.T @ delta, _half_tanh(z)
+        mistakes = {
+            "the factor tanh′(z) is missing.": back,
+            "that is the derivative of the sigmoid; these are tanh nodes.": back
+            * sigmoid * (1 - sigmoid),
+            "1 − z² needs the activation: tanh′(z) = 1 − tanh(z)².": back * (1 - z**2),
+            "tanh′ is taken at a, not at z.": back * (1 - np.tanh(np.tanh(z)) ** 2),
+            "you multiply by tanh(z), not by its derivative.": back * np.tanh(z),
+        }  # fmt: skip
+        if n_next == n:
+            mistakes["a transpose is missing; the layer is square and NumPy is silent."] = (
+                W @ delta * bend
+            )
+        if n_next > 1:
+            mistakes["only one path is followed: sum over the next layer."] = W[0] * delta[0] * bend
+        sentence = diagnose(got, want, mistakes=mistakes, factors={"2": 2.0})
+        if sentence:
+            return _no(f"with W_next of shape {W.shape}, {sentence}")
+    return Verdict(True, "Correct: three layers, a square one among them, agree with nudges.")
+
+
+def check_mean_weight_gradient(mean_weight_gradient: Callable) -> Verdict:
+    """Check ``mean_weight_gradient(Delta, A)``, BP4 averaged over the rows of a batch."""
+    from helpers.gradcheck import numerical_gradient
+
+    for N, n, m in ((5, 3, 3), (4, 1, 3), (1, 2, 3)):
+        rng = np.random.default_rng(N)
+        Delta, A = rng.normal(size=(N, n)), rng.normal(size=(N, m))
+        got, verdict = _answer(mean_weight_gradient, Delta.copy(), A.copy())
+        if verdict:
+            return verdict
+        # A mean cost that is linear in the pre-activations, so that its errors are Delta.
+        want = numerical_gradient(
+            lambda p, Delta=Delta, A=A: np.mean(np.sum(Delta * (A @ p["W"].T), axis=1)),
+            {"W": np.zeros((n, m))}, method="complex",
+        )["W"]  # fmt: skip
+        mistakes = {
+            "this is the outer product of two means; average the outer products.": np.outer(
+                Delta.mean(axis=0), A.mean(axis=0)
+            ),
+            "this is the first sample only.": np.outer(Delta[0], A[0]),
+            "this is the last sample only: does the loop overwrite its sum?": np.outer(
+                Delta[-1], A[-1]
+            ) / N,
+        }  # fmt: skip
+        if N > 1:
+            factors = {"N, the number of samples (a mean, not a sum)": float(N)}
+            sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
+        else:
+            sentence = diagnose(got, want)
+        if sentence:
+            return _no(f"with {N} sample(s), Delta {Delta.shape} and A {A.shape}, {sentence}")
+    return Verdict(True, "Correct: batches of 5, 4 and 1 samples agree with nudges of W.")
+
+
+def _sigmoid(z):
+    """Return the sigmoid through tanh, a second formula for it (the notebooks use exp)."""
+    return 0.5 * (1 + np.tanh(z / 2))
+
+
+def _chain_outputs(x, weights, biases) -> list:
+    """Return the activations of a chain of sigmoid nodes, the input first."""
+    activations = [x]
+    for w, b in zip(weights, biases, strict=True):
+        activations.append(_sigmoid(w * activations[-1] + b))
+    return activations
+
+
+def check_error_one_layer_back(error_back: Callable) -> Verdict:
+    """Check ``error_back(w_next, delta_next, z) -> delta``, the scalar BP2."""
+    rng = np.random.default_rng(2)
+    for _ in range(4):
+        w, delta, z = (float(v) for v in rng.normal(size=3))
+        got, verdict = _answer(error_back, w, delta, z)
+        if verdict:
+            return verdict
+        a = _sigmoid(z)
+        slope, slope_at_a = (1 - np.tanh(u / 2) ** 2 for u in (z, a))  # both times four
+        sentence = diagnose(
+            got,
+            w * delta * slope / 4,
+            mistakes={
+                "σ'(z) is missing: this is ∂C/∂a, one step short of ∂C/∂z.": w * delta,
+                "the weight is missing: δ must cross the wire w_next.": delta * slope / 4,
+                "this has σ(z) where σ'(z) belongs.": w * delta * a,
+                "σ' was taken at a = σ(z); it belongs at z.": w * delta * slope_at_a / 4,
+                "z(1 − z) is not a slope: σ' is a(1 − a) with a = σ(z).": w * delta * z * (1 - z),
+                "the error is divided by the slope; it is multiplied by it.": w * delta * 4 / slope,
+                "the three factors multiply; none is added.": w * delta + slope / 4,
+            },
+        )
+        if sentence:
+            return _no(sentence)
+    return Verdict(True, "Correct: the error agrees with a second formula at four random places.")
+
+
+def _chain_mistakes(truth: np.ndarray, x, weights, biases) -> dict[str, np.ndarray]:
+    """Return what `backprop_1d` would answer after each known mistake, all from the truth."""
+    a = np.array(_chain_outputs(x, weights, biases))
+    w = np.array(weights)
+    dw, db = truth
+    slope = a[1:] * (1 - a[1:])
+    hidden_slopes = np.append(np.cumprod(slope[-2::-1])[::-1], 1.0)
+    at_a = 0.25 * (1 - np.tanh(a[1:] / 2) ** 2) / slope
+    mistakes = {
+        "σ' is missing in BP1: the output error is (a − y)·σ'(z), not a − y.": db / slope[-1],
+        "BP2 lacks σ'(z) of the layer it arrives at.": db / hidden_slopes,
+        "BP2 multiplies by the weight of its own layer; it is the next layer's.": db * w / w[-1],
+        "σ' was taken at a; it belongs at z.": db * np.cumprod(at_a[::-1])[::-1],
+    }
+    answers = {text: np.array([delta * a[:-1], delta]) for text, delta in mistakes.items()}
+    return answers | {
+        "BP4 multiplies by the activation of its own layer; it is the one before.": [
+            db * a[1:],
+            db,
+        ],
+        "the weights' slopes lack the activation that comes in (BP4).": [db, db],
+        "BP3: the slope of a bias is the error alone, without an activation.": [dw, dw],
+        "the lists run from the output to the input; return the first layer first.": truth[:, ::-1],
+        "the two lists are swapped: return (dw, db).": truth[::-1],
+    }
+
+
+def check_backprop_1d(backprop: Callable) -> Verdict:
+    """Check ``backprop(x, y, weights, biases) -> (dw, db)`` on chains of one to five nodes.
+
+    The cost is half the squared error of one sample; the truth is measured by a complex step.
+    """
+    rng = np.random.default_rng(3)
+    for depth in (3, 1, 2, 5):
+        x, y = float(rng.normal(1, 0.3)), float(rng.integers(2))
+        weights, biases = (rng.normal(size=depth).tolist() for _ in "wb")
+        got, verdict = _answer(backprop, x, y, list(weights), list(biases))
+        if verdict:
+            return verdict
+        steps = 1e-20j * np.eye(2 * depth)
+        nudged = [np.array(weights + biases) + step for step in steps]
+        costs = [(_chain_outputs(x, p[:depth], p[depth:])[-1] - y) ** 2 / 2 for p in nudged]
+        truth = (np.imag(costs) / 1e-20).reshape(2, depth)
+        mistakes = _chain_mistakes(truth, x, weights, biases)
+        # An absolute tolerance would excuse small slopes: compare in units of the largest.
+        unit = np.abs(truth).max()
+        sentence = diagnose(
+            _scaled(got, unit),
+            truth / unit,
+            mistakes={text: np.asarray(wrong) / unit for text, wrong in mistakes.items()},
+            factors={"2; the cost is *half* the squared error": 2.0},
+        )
+        if sentence:
+            return _no(f"with {depth} node(s), {sentence}")
+    return Verdict(True, "Correct: chains of one, two, three and five nodes agree with a nudge.")
+
+
+def _scaled(got, unit: float):
+    """Return the answer divided by a unit, or as it is when it is no array of numbers."""
+    try:
+        return got if got is None else np.asarray(got, dtype=float) / unit
+    except (TypeError, ValueError):
+        return got
+
+
+def check_layer(layer: Callable) -> Verdict:
+    """Check ``layer(X, W, b) -> Z (N, n_out)``, rows are samples, W is (out, in).
+
+    The square case comes first: there a missing transpose and a bias that runs down the rows
+    both have fitting shapes.
+    """
+    rng = np.random.default_rng(4)
+    for samples, n_in, n_out in ((3, 3, 3), (5, 2, 4), (1, 4, 1)):
+        X, W, b = (rng.normal(size=s) for s in ((samples, n_in), (n_out, n_in), n_out))
+        got, verdict = _answer(layer, X.copy(), W.copy(), b.copy())
+        if verdict:
+            return verdict
+        nodes = [[sum(w * v for w, v in zip(W[j], x, strict=True)) + b[j] for x in X]
+                 for j in range(n_out)]  # fmt: skip
+        truth = np.array(nodes).T
+        mistakes = {
+            "the bias is missing.": truth - b,
+            "this is the activation; the exercise asks for the pre-activation.": _sigmoid(truth),
+            "the bias is subtracted; it is added.": truth - 2 * b,
+        }
+        if samples == n_in == n_out:
+            mistakes |= {
+                "the transpose is missing: X @ W fits here only because W is square.": X @ W + b,
+                "the bias runs down the rows, one per sample.": X @ W.T + b[:, None],
+                "the result is transposed: rows must be samples.": truth.T,
+                "* multiplies entry by entry; the matrix product is @.": X * W.T + b,
+            }
+        sentence = diagnose(got, truth, mistakes=mistakes)
+        if sentence:
+            return _no(f"with X {X.shape} and W {W.shape}, {sentence}")
+    return Verdict(True, "Correct: three layers agree with a sum node by node.")
+
+
+def check_collapse(collapse: Callable) -> Verdict:
+    """Check ``collapse(W, b) -> (W_star, b_star)`` for identity networks; ``W[0]`` is None."""
+    rng = np.random.default_rng(5)
+    for sizes in ([2, 2, 2, 2], [1, 3, 2, 1], [4, 2]):
+        W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
+        b = [None, *(rng.normal(size=n) for n in sizes[1:])]
+        got, verdict = _answer(collapse, list(W), list(b))
+        if verdict:
+            return verdict
+        if not isinstance(got, tuple | list) or len(got) != 2:
+            return _no("return the pair W_star, b_star.")
+        # Probe the network: 0 gives b*, and each unit vector a column of W* on top of it.
+        probes = np.vstack([np.zeros(sizes[0]), np.eye(sizes[0])])
+        for matrix, vector in zip(W[1:], b[1:], strict=True):
+            probes = np.array([matrix.dot(p) + vector for p in probes])
+        W_star, b_star = (probes[1:] - probes[0]).T, probes[0]
+        wrong_W, wrong_b = _collapse_mistakes(W, b, W_star, sizes)
+        for name, part, truth, mistakes in (
+            ("W_star", got[0], W_star, wrong_W),
+            ("b_star", got[1], b_star, wrong_b),
+        ):
+            sentence = diagnose(part, truth, mistakes=mistakes)
+            if sentence:
+                return _no(f"with sizes {sizes}, {name}: {sentence}")
+    return Verdict(True, "Correct: three networks do what their one affine map does.")
+
+
+def _collapse_mistakes(W: list, b: list, W_star: np.ndarray, sizes: list) -> tuple[dict, dict]:
+    """Return the known wrong W* and b*; most have fitting shapes in a square network only."""
+    W, b = W[1:], b[1:]
+    wrong_b = {"only the last bias is there; the earlier ones arrive too.": b[-1]}
+    if len(W) == 1 or len(set(sizes)) > 1:
+        return {}, wrong_b
+    wrong_W = {
+        "the factors stand in the order of the layers; the last layer acts last, so it stands "
+        "on the left.": np.linalg.multi_dot(W),
+        "the result is transposed.": W_star.T,
+        "* multiplies entry by entry; the matrix product is @.": np.prod(W, axis=0),
+    }
+    return wrong_W, wrong_b | {
+        "the biases are added up as they are; each must pass the layers after it.": sum(b),
+        "only the first bias is carried through; the later ones are missing.": np.linalg.multi_dot(
+            [*W[:0:-1], b[0]]
+        ),
+        "each bias is also multiplied by its own layer's weights.": _own_layer(W, b),
+    }
+
+
+def _own_layer(W: list, b: list) -> np.ndarray:
+    """Return b* with every bias applied before, not after, its layer's weights."""
+    total = np.zeros(len(b[0]))
+    for matrix, vector in zip(W, b, strict=True):
+        total = matrix @ (total + vector)
+    return total
+
+
+def check_mystery_bug(
+    suspect: Callable, mystery: Callable, cost: Callable, params: Mapping, X, Y
+) -> Verdict:
+    """Check that ``suspect()`` returns a gradient with the same bug as ``mystery``.
+
+    Both gradients are functions ``(params, X, Y) -> dict name -> array``; ``cost(params, X, Y)`` is
+    what they ought to differentiate, and a measured gradient tells which arrays each of them
+    spoils. They are compared at two points, lest they agree by accident.
+    """
+    from helpers.gradcheck import numerical_gradient
+
+    gradient, verdict = _answer(suspect)
+    if verdict:
+        return verdict
+    if not callable(gradient):
+        return _no(
+            f"suspect returns a {type(gradient).__name__}; return a function of (p, X, Y), such "
+            "as plant(backward, (old, new))."
+        )
+    rng = np.random.default_rng(5)
+    moved = {name: value + 0.3 * rng.normal(size=value.shape) for name, value in params.items()}
+    for point in (params, moved):
+        copies = {name: value.copy() for name, value in point.items()}
+        got, verdict = _answer(gradient, copies, X, Y)
+        if verdict:
+            return verdict
+        truth = numerical_gradient(lambda p: cost(p, X, Y), dict(point), method="central")
+        sentence = _compare_bugs(got, mystery(dict(point), X, Y), truth, len(X))
+        if sentence:
+            return _no(sentence)
+    return Verdict(True, "Correct: at two points your bug makes the same wrong gradient.")
+
+
+def _compare_bugs(got, want: Mapping, truth: Mapping, count: int) -> str | None:
+    """Return how one wrong gradient differs from another, given the right one."""
+    from helpers.gradcheck import relative_error
+
+    if not isinstance(got, Mapping) or got.keys() != want.keys():
+        return f"your function must return a dict with the names {', '.join(want)}."
+    for name, value in want.items():
+        if np.shape(got[name]) != value.shape:
+            return f"{name} has shape {np.shape(got[name])}, expected {value.shape}."
+        if not np.isfinite(np.asarray(got[name], dtype=float)).all():
+            return f"{name} holds values that are not finite."
+    spoils = {
+        who: [name for name in truth if relative_error(grads[name], truth[name]) > 1e-5]
+        for who, grads in (("yours", got), ("mystery", want))
+    }
+    if not spoils["yours"]:
+        return "your gradient is correct: no bug is planted in it."
+    if spoils["yours"] != spoils["mystery"]:
+        return (
+            f"your bug spoils {', '.join(spoils['yours'])}; "
+            f"the mystery spoils {', '.join(spoils['mystery'])}."
+        )
+    for name in spoils["mystery"]:
+        sentence = diagnose(got[name], want[name], factors={"N, the number of samples": count})
+        if sentence:
+            return f"the right arrays are spoilt, but in another way. In {name}, {sentence}"
+    return None
+
+
+_JOBS = {  # job -> operands, and a subscript for it
+    "forward": ("W, A", "ij,nj->ni"),
+    "back": ("W, Delta", "ij,ni->nj"),
+    "bias": ("Delta", "ni->i"),
+    "weights": ("Delta, A", "ni,nj->ij"),
+}
+_SLIPS = {  # job -> what is wrong -> the subscript that does it; all fit in a square layer
+    "forward": {
+        "the sum runs over the current node; it must run over the incoming one, the second "
+        "letter of W.": "ij,ni->nj",
+        "the result is transposed: exchange the two letters right of the arrow.": "ij,nj->in",
+    },
+    "back": {
+        "this goes forward through W; backward the sum runs over the first letter of W, the node "
+        "the error comes from.": "ij,nj->ni",
+        "the result is transposed: exchange the two letters right of the arrow.": "ij,ni->jn",
+    },
+    "bias": {
+        "the nodes are summed and the samples kept; it is the other way round.": "ni->n",
+        "nothing is summed: leave the letter of the sample out on the right.": "ni->ni",
+    },
+    "weights": {
+        "the samples are still apart: leave their letter out on the right, and they are "
+        "summed.": "ni,nj->nij",
+        "the result is transposed: exchange the two letters right of the arrow.": "ni,nj->ji",
+    },
+}
+
+
+def _slowly(spec: str, operands: list[np.ndarray]) -> np.ndarray:
+    """Return what a subscript says, entry by entry, by loops over all its letters."""
+    inputs, result = spec.split("->")
+    lengths: dict[str, int] = {}
+    for letters, operand in zip(inputs.split(","), operands, strict=True):
+        lengths |= dict(zip(letters, operand.shape, strict=True))
+    total = np.zeros([lengths[letter] for letter in result])
+    for index in np.ndindex(*lengths.values()):
+        at = dict(zip(lengths, index, strict=True))
+        term = 1.0
+        for letters, operand in zip(inputs.split(","), operands, strict=True):
+            term *= operand[tuple(at[letter] for letter in letters)]
+        total[tuple(at[letter] for letter in result)] += term
+    return total
+
+
+def _subscript_verdict(job: str, spec, arrays: dict[str, np.ndarray]) -> str | None:
+    """Return what is wrong with one subscript, or None."""
+    names, right = _JOBS[job]
+    operands = [arrays[name] for name in names.split(", ")]
+    if not isinstance(spec, str):
+        return f"{spec!r} is no string of letters, such as 'ij,j->i'."
+    truth = _slowly(right, operands)
+    try:
+        got = np.einsum(spec, *operands)
+    except ValueError as error:
+        count = spec.split("->")[0].count(",") + 1
+        if count != len(operands):
+            return f"{spec!r} names {count} operands, expected {len(operands)}: {names}."
+        return f"einsum refuses {spec!r} for {names}: {error}"
+    square = len({*operands[0].shape, *operands[-1].shape}) == 1
+    slips = _SLIPS[job] if square else {}
+    mistakes = {sentence: _slowly(slip, operands) for sentence, slip in slips.items()}
+    return diagnose(got, truth, mistakes=mistakes)
+
+
+def check_subscripts(subscripts: Callable) -> Verdict:
+    """Check the einsum subscripts of a layer, ``subscripts() -> dict`` with the four jobs."""
+    rng = np.random.default_rng(61)
+    got, verdict = _answer(subscripts)
+    if verdict:
+        return verdict
+    if not isinstance(got, Mapping) or set(got) != set(_JOBS):
+        names = sorted(got) if isinstance(got, Mapping) else type(got).__name__
+        return _no(f"the answer has {names}, expected a dict with {sorted(_JOBS)}.")
+    # The square layer lets every slip through that shapes would catch; the others must fit too.
+    for samples, n_in, n_out in ((3, 3, 3), (5, 2, 4)):
+        arrays = {
+            "W": rng.normal(size=(n_out, n_in)),
+            "A": rng.normal(size=(samples, n_in)),
+            "Delta": rng.normal(size=(samples, n_out)),
+        }
+        for job in _JOBS:
+            sentence = _subscript_verdict(job, got[job], arrays)
+            if sentence:
+                return _no(f"{job}, with N = {samples} and W {arrays['W'].shape}: {sentence}")
+    return Verdict(True, "Correct: four subscripts agree with sums written out entry by entry.")
+
+
+def check_errors_back(errors_back: Callable) -> Verdict:
+    """Check ``errors_back(W_next, Delta_next, Z) -> Delta``, BP2 for a batch of rows."""
+    rng = np.random.default_rng(62)
+    for samples, here, after in ((4, 3, 3), (6, 4, 2), (1, 2, 5)):
+        W, Delta, Z = (
+            rng.normal(size=s) for s in ((after, here), (samples, after), (samples, here))
+        )
+        got, verdict = _answer(errors_back, W.copy(), Delta.copy(), Z.copy())
+        if verdict:
+            return verdict
+        sums = np.array([[sum(W[:, k] * d) for k in range(here)] for d in Delta])
+        # 1 / (4 cosh²(z/2)): a second formula for the slope of the sigmoid.
+        slope = 0.25 / np.cosh(Z / 2) ** 2
+        truth = sums * slope
+        mistakes = {
+            "the slope of the sigmoid is missing.": sums,
+            "the slope of the sigmoid is applied twice.": truth * slope,
+            "multiply by the slope of the sigmoid, not by the sigmoid.": sums * _sigmoid(Z),
+            "z(1 − z) treats z as if z were the activation; the slope is s(1 − s) with "
+            "s = sigmoid(z).": sums * Z * (1 - Z),
+            "the result is transposed: rows must be samples.": truth.T,
+        }
+        if here == after:
+            forward = np.array([[sum(W[k] * d) for k in range(here)] for d in Delta])
+            mistakes["W is transposed: it fits here only because this layer is square. Which "
+                     "letters stand side by side?"] = forward * slope  # fmt: skip
+        sentence = diagnose(
+            got, truth, mistakes=mistakes, factors={"N, the number of samples": samples}
+        )
+        if sentence:
+            return _no(f"with N = {samples} and W_next {W.shape}, {sentence}")
+    return Verdict(True, "Correct: three layers agree with sums over paths, sample by sample.")
+
+
+def check_gradient_norms(gradient_norms: Callable) -> Verdict:
+    """Check ``gradient_norms(Delta, A) -> (N,)``, the norm of each sample's outer product."""
+    rng = np.random.default_rng(63)
+    for samples, n_out, n_in in ((3, 3, 3), (5, 4, 2), (1, 1, 6)):
+        Delta, A = rng.normal(size=(samples, n_out)), rng.normal(size=(samples, n_in))
+        got, verdict = _answer(gradient_norms, Delta.copy(), A.copy())
+        if verdict:
+            return verdict
+        outers = [np.outer(d, a) for d, a in zip(Delta, A, strict=True)]
+        truth = np.array([np.linalg.norm(outer) for outer in outers])
+        mistakes = {
+            "these are the squares of the norms; a square root is missing.": truth**2,
+            "this is one norm for the whole batch; keep one a sample.": np.linalg.norm(outers),
+            "this is the norm of the sum over the batch; keep one norm a sample.": np.linalg.norm(
+                sum(outers)
+            ),
+            "the two norms are added; they must be multiplied.": np.linalg.norm(Delta, axis=1)
+            + np.linalg.norm(A, axis=1),
+            "this adds up the entries of each outer product, signs and all.": np.array(
+                [outer.sum() for outer in outers]
+            ),
+        }
+        if samples == n_out == n_in:
+            mistakes["axis 0 is the sample; sum over the nodes, axis 1."] = np.linalg.norm(
+                Delta, axis=0
+            ) * np.linalg.norm(A, axis=0)
+        sentence = diagnose(got, truth, mistakes=mistakes)
+        if sentence:
+            return _no(f"with Delta {Delta.shape} and A {A.shape}, {sentence}")
+    return Verdict(True, "Correct: three batches agree with outer products made one by one.")
