@@ -762,3 +762,269 @@ def check_gradient_norms(gradient_norms: Callable) -> Verdict:
         if sentence:
             return _no(f"with Delta {Delta.shape} and A {A.shape}, {sentence}")
     return Verdict(True, "Correct: three batches agree with outer products made one by one.")
+
+
+def check_binary_cross_entropy(cross_entropy: Callable) -> Verdict:
+    """Check ``cross_entropy(z, y)``, the mean cost of logits z and labels y (N,), 0 or 1."""
+    rng = np.random.default_rng(71)
+    z, y = 2 * rng.normal(size=7), np.array([1, 0, 0, 1, 1, 0, 1])
+    got, verdict = _answer(cross_entropy, z.copy(), y.copy())
+    if verdict:
+        return verdict
+    of_one, of_zero = np.log(_sigmoid(z)), np.log(_sigmoid(-z))
+    truth = -np.where(y == 1, of_one, of_zero)
+    mistakes = {
+        "this is one cost per sample; take the mean.": truth,
+        "the labels are exchanged: ŷ is the probability of class 1.": -np.where(
+            y == 1, of_zero, of_one
+        ).mean(),
+        "only the samples of class 1 cost anything; where is (1 − y)?": -np.mean(y * of_one),
+        "this is the likelihood of the batch, not its cost.": np.exp(-truth.sum()),
+    }
+    factors = {"N, the number of samples": len(z), "1/log 2 (use the natural log)": 1 / np.log(2)}
+    sentence = diagnose(got, truth.mean(), mistakes=mistakes, factors=factors)
+    if sentence:
+        return _no(sentence)
+    for large in ([1000.0, -1000.0], [-1000.0, 1000.0]):
+        with np.errstate(all="ignore"):  # the verdict says it in place of NumPy
+            got, verdict = _answer(cross_entropy, np.array(large), np.array([1, 0]))
+        if verdict:
+            return verdict
+        if not np.isfinite(np.asarray(got, dtype=float)).all():
+            return _no(f"at logits {large} the answer is {got}; e¹⁰⁰⁰ must never be formed.")
+        sentence = diagnose(got, 0.0 if large[0] > 0 else 1000.0)
+        if sentence:
+            return _no(f"at logits {large} {sentence} Is a probability clipped or rounded?")
+    return Verdict(True, "Correct: the costs agree, at logits of ±1000 too.")
+
+
+def check_softmax_back(softmax_back: Callable) -> Verdict:
+    """Check ``softmax_back(P, V) -> Delta (N, n)``, each row of V times its softmax Jacobian."""
+    from helpers.gradcheck import numerical_gradient
+
+    rng = np.random.default_rng(72)
+    for samples, n in ((3, 3), (5, 4), (1, 2)):
+        Z, V = rng.normal(size=(2, samples, n))
+        P = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
+        got, verdict = _answer(softmax_back, P.copy(), V.copy())
+        if verdict:
+            return verdict
+        # The slope of a cost that is v · softmax(z), summed over the batch.
+        want = numerical_gradient(
+            lambda p, V=V: np.sum(V * np.exp(p["Z"]) / np.exp(p["Z"]).sum(axis=1, keepdims=True)),
+            {"Z": Z}, method="complex",
+        )["Z"]  # fmt: skip
+        shares = P * V
+        mistakes = {
+            "only the diagonal of J is there: the one-path rule.": shares * (1 - P),
+            "ŷŷᵀ is missing: J is not diag(ŷ) alone.": shares,
+            "diag(ŷ) is missing.": want - shares,
+            "the sum lacks ŷ: it runs over ŷⱼvⱼ.": P * (V - V.sum(axis=1, keepdims=True)),
+            "the sum must be multiplied by ŷₖ.": shares - shares.sum(axis=1, keepdims=True),
+            "take the sum over the classes, not their mean.": P
+            * (V - shares.mean(axis=1, keepdims=True)),
+            "the sum runs over the samples; it must run over the classes.": P
+            * (V - shares.sum(axis=0)),
+            "the sum runs over the whole batch; each row has its own.": P * (V - shares.sum()),
+        }
+        if samples == n:
+            mistakes["the sums belong to rows, and they are laid along columns: keepdims=True."] = (
+                P * (V - shares.sum(axis=1))
+            )
+        factors = {"N, the number of samples": samples}
+        sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
+        if sentence:
+            return _no(f"with P {P.shape}, {sentence}")
+    return Verdict(True, "Correct: three batches agree with nudges of the logits.")
+
+
+def check_leaky_errors(leaky_errors: Callable) -> Verdict:
+    """Check ``leaky_errors(Delta1, U, Z, alpha) -> Delta2 (N, K)``, an error through leaky ReLU."""
+    rng = np.random.default_rng(91)
+    for samples, n, hidden in ((4, 3, 5), (3, 3, 3), (1, 2, 4)):
+        alpha = 0.2
+        Delta1, U, Z = (rng.normal(size=s) for s in ((samples, n), (n, hidden), (samples, hidden)))
+        Z[0, 0] = -abs(Z[0, 0])  # at least one node is off
+        got, verdict = _answer(leaky_errors, Delta1.copy(), U.copy(), Z.copy(), alpha)
+        if verdict:
+            return verdict
+        sums = np.array([[sum(d * U[:, k]) for k in range(hidden)] for d in Delta1])
+        slopes = ((1 + alpha) + (1 - alpha) * np.sign(Z)) / 2
+        want = sums * slopes
+        mistakes = {
+            "this is the plain ReLU: below zero the slope is alpha, not 0.": sums * (Z > 0),
+            "the slopes are exchanged: 1 above zero, alpha below.": sums * (1 + alpha) - want,
+            "the slope of the activation is missing.": sums,
+            "multiply by the slope, not by the activation.": want * Z,
+            "below zero the slope is +alpha.": sums * np.where(Z > 0, 1, -alpha),
+            "below zero the slope is alpha, not alpha times z.": sums
+            * np.where(Z > 0, 1, alpha * Z),
+            "the result is transposed: rows must be samples.": want.T,
+        }
+        if n == hidden:
+            forward = np.array([[sum(d * row) for row in U] for d in Delta1])
+            mistakes["U is transposed: it fits here only because it is square."] = forward * slopes
+        factors = {"N, the number of samples": samples}
+        sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
+        if sentence:
+            return _no(f"with U {U.shape} and Z {Z.shape}, {sentence}")
+    return Verdict(True, "Correct: three layers agree with sums written out node by node.")
+
+
+def check_posterior(posterior: Callable) -> Verdict:
+    """Check ``posterior(X, means, sd, prior) -> (N, C)``, the probabilities of Gaussian classes."""
+    from scipy.stats import norm
+
+    rng = np.random.default_rng(92)
+    for samples, n, d, sd in ((6, 3, 5, 0.9), (4, 2, 1, 2.0)):
+        X, means = rng.normal(size=(samples, d)), rng.normal(size=(n, d))
+        prior = np.arange(1, n + 1) / (n * (n + 1) / 2)
+        got, verdict = _answer(posterior, X.copy(), means.copy(), sd, prior.copy())
+        if verdict:
+            return verdict
+        joint = prior * np.array([norm.pdf(X, m, sd).prod(axis=1) for m in means]).T
+        want = joint / joint.sum(axis=1, keepdims=True)
+        dots, halves, logs = X @ means.T, (means**2).sum(axis=1) / 2, np.log(prior)
+        logits = {
+            "the prior is missing: so it is right for equal frequencies.": (dots - halves) / sd**2,
+            "add the logarithm of the prior, not the prior.": (dots - halves) / sd**2 + prior,
+            "divide by the variance sd², not by sd.": (dots - halves) / sd + logs,
+            "the term −‖µ‖²/2 is missing.": dots / sd**2 + logs,
+            "the ½ of ‖µ‖² is missing.": (dots - 2 * halves) / sd**2 + logs,
+            "the prior must not be divided by sd².": (dots - halves + logs) / sd**2,
+        }
+        mistakes = {s: np.exp(a) / np.exp(a).sum(axis=1, keepdims=True) for s, a in logits.items()}
+        mistakes["the rows do not add up to 1: divide by their sums."] = joint
+        mistakes["these are the logarithms of the probabilities."] = np.log(want)
+        sentence = diagnose(got, want, mistakes=mistakes)
+        if sentence:
+            return _no(f"with X {X.shape} and means {means.shape}, {sentence}")
+    return Verdict(True, "Correct: the probabilities agree with Bayes' rule on SciPy's densities.")
+
+
+def check_calibration_error(calibration_error: Callable) -> Verdict:
+    """Check ``calibration_error(confidence, correct, edges) -> float``, the ECE."""
+    rng = np.random.default_rng(93)
+    for top, edges in ((0.95, np.linspace(0, 1, 6)), (1.0, np.array([0.0, 0.3, 0.5, 0.8, 1.0]))):
+        confidence = np.append(rng.uniform(0.41, 0.95, size=38), [edges[2], top])  # bin 0 is empty
+        correct = rng.uniform(size=40) < 1.3 - confidence  # gaps of either sign
+        correct[-1] = False
+        got, verdict = _answer(calibration_error, confidence.copy(), correct.copy(), edges.copy())
+        if verdict:
+            return verdict
+        bins = [
+            [i for i, c in enumerate(confidence) if low <= c < high or c == high == edges[-1]]
+            for low, high in pairwise(edges)
+        ]
+        want = sum(abs(sum(confidence[i] - correct[i] for i in members)) for members in bins) / 40
+        mistakes = _calibration_mistakes(confidence, correct, edges, [m for m in bins if m])
+        sentence = diagnose(got, want, mistakes=mistakes, factors={"N": 40})
+        if sentence:
+            return _no(f"with {len(edges) - 1} bins, {sentence}")
+    return Verdict(True, "Correct: two sets of bins agree, with an empty bin and a sure answer.")
+
+
+def _calibration_mistakes(confidence, correct, edges, filled: list) -> dict[str, float]:
+    shares = np.array([len(members) for members in filled]) / len(confidence)
+    gaps = np.array([(confidence[members] - correct[members]).mean() for members in filled])
+    middles = np.array([edges[edges <= confidence[m].min()][-1] for m in filled])
+    middles = (middles + edges[np.searchsorted(edges, middles) + 1 - (middles == edges[-1])]) / 2
+    inner = [[i for i in members if confidence[i] < edges[-1]] for members in filled]
+    return {
+        "the signs cancel: take the absolute value bin by bin.": gaps @ shares,
+        "take the absolute value bin by bin, before the sum.": abs(gaps @ shares),
+        "weight each bin by its count.": np.abs(gaps).mean(),
+        "weight each bin by its count; empty ones have none.": np.abs(gaps).sum()
+        / (len(edges) - 1),
+        "this is the largest gap, not the mean.": np.abs(gaps).max(),
+        "use the mean confidence of a bin, not its middle.": shares
+        @ np.abs([mid - correct[m].mean() for mid, m in zip(middles, filled, strict=True)]),
+        "the gaps are squared; take their absolute values.": gaps**2 @ shares,
+        "compare the means of bins, not single answers.": np.abs(confidence - correct).mean(),
+        "a confidence at the upper edge of the last bin is lost.": sum(
+            abs((confidence - correct)[members].sum()) for members in inner
+        )
+        / len(confidence),
+    }
+
+
+def check_two_class_probabilities(probabilities: Callable) -> Verdict:
+    """Check ``probabilities(Z) -> (N, 2)``, the softmax of two logits by one sigmoid."""
+    rng = np.random.default_rng(81)
+    for samples, scale in ((2, 1.0), (5, 3.0), (4, 1000.0)):
+        Z = scale * rng.choice([-1.0, 1.0], (samples, 2)) + rng.normal(size=(samples, 2))
+        Z[0] = 0.3 * scale, 0.7 * scale
+        with np.errstate(over="raise", invalid="raise"):
+            got, verdict = _answer(probabilities, Z.copy())
+        if verdict:
+            return verdict
+        truth = np.exp(Z - np.logaddexp(Z[:, 0], Z[:, 1])[:, None])
+        apart, second = _sigmoid(Z), _sigmoid(Z[:, 1])
+        mistakes = {
+            "this is the column of class 1 alone; return both.": truth[:, 1],
+            "the two columns are exchanged: class 1 gains when z₁ − z₀ grows.": truth[:, ::-1],
+            "each logit has gone through a sigmoid of its own; only their difference counts.": apart,
+            "the logit of class 0 is left out.": np.column_stack([1 - second, second]),
+            "the result is transposed: rows must be samples.": truth.T,
+            "these are the differences; a sigmoid is missing.": np.column_stack(
+                [Z[:, 0] - Z[:, 1], Z[:, 1] - Z[:, 0]]
+            ),
+        }
+        sentence = diagnose(got, truth, mistakes=mistakes)
+        if sentence:
+            return _no(f"with logits of about ±{scale:g}, {sentence}")
+    return Verdict(True, "Correct: the softmax of two classes, up to logits of ±1000.")
+
+
+def check_nesterov_step(step: Callable) -> Verdict:
+    """Check ``step(theta, v, gradient, rate, momentum) -> (theta, v)`` on quadratic costs."""
+    rng = np.random.default_rng(82)
+    for size, rate, momentum in ((3, 0.1, 0.5), (1, 0.05, 0.9), (4, 0.2, 0.0)):
+        matrix, centre, theta, v = (
+            rng.normal(size=s) for s in ((size, size), size, size, size)
+        )  # fmt: skip
+        curvature = matrix @ matrix.T + np.eye(size)
+        given = theta.copy(), v.copy()
+        got, verdict = _answer(
+            step, *given, lambda at, H=curvature, c=centre: H @ (at - c), rate, momentum
+        )
+        if verdict:
+            return verdict
+        if not isinstance(got, tuple | list) or len(got) != 2:
+            return _no("return the pair theta, v.")
+        if not (np.array_equal(given[0], theta) and np.array_equal(given[1], v)):
+            return _no("your function changes the arrays it was given; return new ones.")
+        # For a quadratic cost the slope ahead is the slope here plus curvature times distance.
+        here, bend = curvature @ (theta - centre), curvature @ v
+        truth = momentum * v - rate * (here + momentum * bend)
+        mistakes = _nesterov_mistakes(theta, v, here, bend, truth, rate, momentum)
+        sentence = diagnose(got, [theta + truth, truth], mistakes=mistakes)
+        if sentence:
+            return _no(f"with momentum {momentum}, {sentence}")
+    return Verdict(True, "Correct: three quadratic costs agree with the formula in closed form.")
+
+
+def _nesterov_mistakes(theta, v, here, bend, truth, rate: float, momentum: float) -> dict:
+    """Return what a step gives after each known mistake, as [theta, v]."""
+    if momentum == 0:  # most slips leave no trace without momentum
+        return {}
+    velocities = {
+        "this is classical momentum: the slope is taken at theta, not ahead of it.": here,
+        "the look goes backward: ahead is theta + momentum · v.": here - momentum * bend,
+        "the look goes too far: only momentum · v of the velocity will survive.": here + bend,
+    }
+    results = {text: momentum * v - rate * slope for text, slope in velocities.items()}
+    slope = here + momentum * bend
+    results |= {
+        "the velocity does not decay: multiply it by the momentum.": v - rate * slope,
+        "the slope is added; descent subtracts it.": momentum * v + rate * slope,
+    }
+    pairs = {text: [theta + new, new] for text, new in results.items()}
+    return pairs | {
+        "the move starts at the point ahead; it starts at theta.": [
+            theta + momentum * v + truth,
+            truth,
+        ],
+        "the move uses the old velocity.": [theta + v, truth],
+        "the answer is in the order v, theta; return theta first.": [truth, theta + truth],
+    }
