@@ -21,7 +21,7 @@ def _number(value: float) -> str:
         return "0"
     if not np.isfinite(value):
         return str(value)
-    text = f"{value:.2g}" if abs(value) < 0.0995 else f"{value:.2f}"
+    text = f"{value:#.2g}" if abs(value) < 0.0995 else f"{value:.2f}"
     return text.replace("-", "−")
 
 

@@ -74,6 +74,15 @@ def diagnose(
     for sentence, wrong in (mistakes or {}).items():
         if _close(got, np.asarray(wrong, dtype=float), rtol):
             return sentence
+    return (
+        _misshapen(got, want, rtol)
+        or _factor(got, want, factors or {}, rtol)
+        or _first_difference(got, want, rtol)
+    )
+
+
+def _misshapen(got: np.ndarray, want: np.ndarray, rtol: float) -> str | None:
+    """Return a sentence when the shape is wrong, a value not finite, or the answer transposed."""
     if got.shape != want.shape:
         turned = " It looks transposed." if got.T.shape == want.shape else ""
         return f"the answer has shape {got.shape}, expected {want.shape}.{turned}"
@@ -81,13 +90,13 @@ def diagnose(
         return "the answer holds values that are not finite."
     if got.ndim == 2 and got.shape == got.T.shape and _close(got.T, want, rtol):
         return "the answer is transposed."
-    return _factor(got, want, factors or {}, rtol) or _first_difference(got, want, rtol)
+    return None
 
 
 def _factor(got: np.ndarray, want: np.ndarray, factors: Mapping, rtol: float) -> str | None:
     """Return a sentence when the answer is the truth times one number."""
     scale = float((got * want).sum() / (want * want).sum()) if want.any() else 0.0
-    if scale == 0 or not _close(got, scale * want, rtol):
+    if scale == 0 or abs(scale - 1) < 1e-3 or not _close(got, scale * want, rtol):
         return None
     if np.isclose(scale, -1, rtol=rtol):
         return "the sign is wrong, the size is right."
@@ -96,7 +105,8 @@ def _factor(got: np.ndarray, want: np.ndarray, factors: Mapping, rtol: float) ->
             return f"the answer is too large by the factor {name}."
         if np.isclose(scale, 1 / factor, rtol=rtol):
             return f"the answer is too small by the factor {name}."
-    return f"the answer is the right one times {scale:.4g}."
+    # Any number is some multiple of another: the factor says something only about several.
+    return f"the answer is the right one times {scale:.4g}." if want.ndim else None
 
 
 def _first_difference(got: np.ndarray, want: np.ndarray, rtol: float) -> str:
@@ -161,6 +171,7 @@ def check_two_sided_slope(slope: Callable) -> Verdict:
             got,
             (up + down) / (2 * h),
             mistakes={
+                "step by h to either side, not by h/2.": (f(x + h / 2) - f(x - h / 2)) / h,
                 "this is the one-sided quotient; step to both sides of x.": up / h,
                 "this is the one-sided quotient to the left; step to both sides.": down / h,
                 "the two points lie 2h apart, and you divide by h.": (up + down) / h,
@@ -953,7 +964,7 @@ def check_two_class_probabilities(probabilities: Callable) -> Verdict:
     rng = np.random.default_rng(81)
     for samples, scale in ((2, 1.0), (5, 3.0), (4, 1000.0)):
         Z = scale * rng.choice([-1.0, 1.0], (samples, 2)) + rng.normal(size=(samples, 2))
-        Z[0] = 0.3 * scale, 0.7 * scale
+        Z[:2] = scale * np.array([[-1, 0.7], [1, -0.7]])  # either sign of the exponent is large
         with np.errstate(over="raise", invalid="raise"):
             got, verdict = _answer(probabilities, Z.copy())
         if verdict:
@@ -963,7 +974,7 @@ def check_two_class_probabilities(probabilities: Callable) -> Verdict:
         mistakes = {
             "this is the column of class 1 alone; return both.": truth[:, 1],
             "the two columns are exchanged: class 1 gains when z₁ − z₀ grows.": truth[:, ::-1],
-            "each logit has gone through a sigmoid of its own; only their difference counts.": apart,
+            "each logit has a sigmoid of its own; only their difference counts.": apart,
             "the logit of class 0 is left out.": np.column_stack([1 - second, second]),
             "the result is transposed: rows must be samples.": truth.T,
             "these are the differences; a sigmoid is missing.": np.column_stack(

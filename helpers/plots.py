@@ -173,8 +173,13 @@ def tangent_panels(
     return axes[0]
 
 
-def labelled_points(x: Sequence[float], y: Sequence[float], *, ax: Axes | None = None) -> Axes:
-    """Draw one-dimensional inputs against their labels, a marker and a colour per label."""
+def labelled_points(
+    x: Sequence[float], y: Sequence[float], *, letter: str = "y", ax: Axes | None = None
+) -> Axes:
+    """Draw one-dimensional inputs against their labels, a marker and a colour per label.
+
+    The legend and the vertical axis call the label by its ``letter``.
+    """
     x, y = _array("x", x, 1), _array("y", y, 1)
     if x.shape != y.shape:
         raise ValueError(f"y has shape {y.shape}, expected {x.shape} like x")
@@ -183,9 +188,9 @@ def labelled_points(x: Sequence[float], y: Sequence[float], *, ax: Axes | None =
         chosen = y == label
         ax.plot(
             x[chosen], y[chosen], CLASS_MARKERS[index % 3], ms=3, lw=0,
-            color=CLASS_COLORS[index % 3], label=f"$y$ = {label:g}",
+            color=CLASS_COLORS[index % 3], label=f"${letter}$ = {label:g}",
         )  # fmt: skip
-    ax.set(xlabel="input $x$", ylabel="label $y$")
+    ax.set(xlabel="input $x$", ylabel=f"label ${letter}$")
     ax.legend(loc="center right")
     return ax
 
@@ -461,6 +466,7 @@ def scatter_3d(
     if len(present) > len(CLASS_COLORS):
         raise ValueError(f"y has {len(present)} classes, expected at most {len(CLASS_COLORS)}")
     ax = _axes_3d(ax, labels, view, title)
+    ax.computed_zorder = False  # by distance, one class could hide another altogether
     for index, label in enumerate(present):
         ax.scatter(
             *A[y == label].T, s=12, marker=CLASS_MARKERS[index], color=CLASS_COLORS[index],
@@ -519,6 +525,8 @@ def surface(
         ax.computed_zorder = False  # the contour stays visible where the surface would hide it
         ax.contour(*grid, heights, levels=[level], colors=[INK], linewidths=2, zorder=5)
     ax.set(xlim=limits, ylim=limits)
+    for axis, intervals in ((ax.xaxis, 3), (ax.yaxis, 3), (ax.zaxis, 2)):
+        axis.set_major_locator(plt.MaxNLocator(intervals))
     return ax
 
 
@@ -559,5 +567,5 @@ def _draw_plane(ax: Axes, w: np.ndarray, b: float) -> None:
     flat = np.delete(np.array(cuts) - np.mean(cuts, axis=0), np.abs(w).argmax(), axis=1)
     order = np.argsort(np.arctan2(flat[:, 1], flat[:, 0]))
     face = Poly3DCollection([np.array(cuts)[order]], color=COLORS["weights"], alpha=0.25)
-    face.set_edgecolor(COLORS["weights"])
+    face.set(edgecolor=COLORS["weights"], zorder=3)
     ax.add_collection3d(face)

@@ -197,7 +197,15 @@ def test_diagrams_draw_on_the_axes_they_are_given():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [(0.0, "0"), (-1.5, "−1.50"), (0.0123, "0.012"), (12.0, "12.00")]
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-1.5, "−1.50"),
+        (0.0123, "0.012"),
+        (-0.0404, "−0.040"),  # a last zero is a digit too
+        (0.0995, "0.10"),
+        (12.0, "12.00"),
+    ],
 )
 def test_numbers_are_short_and_carry_a_true_minus(value, shown):
     assert diagrams._number(value) == shown

@@ -114,6 +114,7 @@ def test_forward_any_depth_accepts_right_answers(answer):
         (lambda x, w, b: [forward_solution(x, w, b)], "has shape (1,), expected ()"),
         (lambda x, w, b: -forward_solution(x, w, b), "sign is wrong"),
         (lambda x, w, b: forward_solution(x, w[:1], b[:1]), "with 2 layer(s)"),
+        (lambda x, w, b: forward_solution(x, w[::-1], b[::-1]), "expected 0."),
     ],
 )
 def test_forward_any_depth_names_the_mistake(answer, words):
@@ -141,6 +142,7 @@ def test_two_sided_slope_accepts_right_answers(answer):
         (lambda f, x, h: (f(x) - f(x - h)) / h, "one-sided quotient to the left"),
         (lambda f, x, h: (f(x + h) - f(x - h)) / h, "2h apart, and you divide by h"),
         (lambda f, x, h: f(x + h) - f(x - h), "not divided"),
+        (lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h, "not by h/2"),
         (lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h), "sign is wrong"),
         (lambda f, x, h: (f(x + h) - f(x - h)) / (4 * h), "too small by the factor 2"),
     ],

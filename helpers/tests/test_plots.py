@@ -89,6 +89,13 @@ def test_labelled_points_use_a_marker_and_a_color_per_label():
         plots.labelled_points([1.0], [1, 1])
 
 
+def test_labelled_points_call_the_label_by_its_letter():
+    ax = plots.labelled_points([-1.0, 1.0], [0, 1], letter="t")
+    assert [line.get_label() for line in ax.lines] == ["$t$ = 0", "$t$ = 1"]
+    assert ax.get_ylabel() == "label $t$"
+    assert plots.labelled_points([-1.0, 1.0], [0, 1]).get_ylabel() == "label $y$"
+
+
 def test_scatter_names_the_classes():
     ax = plots.scatter_classes(X, Y, classes=["left", "right"])
     assert [c.get_label() for c in ax.collections] == ["left", "right"]

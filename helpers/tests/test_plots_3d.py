@@ -66,7 +66,7 @@ def test_the_surface_has_the_heights_and_the_contour_of_the_function():
     ("change", "message"),
     [
         ({"A": np.ones((20, 2))}, r"A has shape \(20, 2\)"),
-        ({"A": 2 * A}, "expected .N, 3. and values between 0 and 1"),
+        ({"A": 2 * A}, r"expected \(N, 3\) and values between 0 and 1"),
         ({"y": Y[:5]}, r"y has shape \(5,\), expected \(20,\)"),
         ({"y": np.arange(20)}, "y has 20 classes, expected at most 3"),
         ({"plane": ([0, 0, 0], 1.0)}, "expected three numbers, not all of them zero"),
@@ -80,7 +80,7 @@ def test_scatter_3d_names_what_does_not_fit(change, message):
 
 
 def test_surface_names_what_does_not_fit():
-    with pytest.raises(ValueError, match="limits is .1, 1., expected"):
+    with pytest.raises(ValueError, match=r"limits is \(1, 1\), expected"):
         plots.surface(lambda P: P[:, 0], (1, 1))
     with pytest.raises(ValueError, match=r"f returned shape \(3,\)"):
         plots.surface(lambda P: P[:3, 0], (0, 1))
