@@ -1039,3 +1039,89 @@ def _nesterov_mistakes(theta, v, here, bend, truth, rate: float, momentum: float
         "the move uses the old velocity.": [theta + v, truth],
         "the answer is in the order v, theta; return theta first.": [truth, theta + truth],
     }
+
+
+def check_l2_gradients(l2_gradients: Callable) -> Verdict:
+    """Check ``l2_gradients(grads, params, strength)``: penalised weights, untouched biases."""
+    from helpers.gradcheck import numerical_gradient
+
+    rng, strength = np.random.default_rng(8), 0.3
+    shapes = {"W1": (3, 4), "b1": 3, "W2": (2, 3), "b2": 2}
+    params = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    grads = {name: rng.normal(size=p.shape) for name, p in params.items()}
+    given = [{name: a.copy() for name, a in arrays.items()} for arrays in (grads, params)]
+    got, verdict = _answer(l2_gradients, *given, strength)
+    if verdict:
+        return verdict
+    if not isinstance(got, dict) or set(got) != set(params):
+        return _no(f"return a dict with the names {list(params)}.")
+    for argument, before, after in zip(("grads", "params"), (grads, params), given, strict=True):
+        if any(not np.array_equal(before[name], after[name]) for name in before):
+            return _no(f"your function changed the {argument} it was given; return a new dict.")
+
+    def penalised(p):
+        # The gradient of sum(g·p) is g: a stand-in for C, whatever C was.
+        linear = sum(np.sum(grads[name] * p[name]) for name in p)
+        return linear + strength / 2 * sum(np.sum(p[name] ** 2) for name in ("W1", "W2"))
+
+    want = numerical_gradient(penalised, params, method="complex")
+    for name in params:
+        g, p = grads[name], params[name]
+        mistakes = {
+            "the penalty is missing.": g,
+            "the answer has 2λw; the ½ in front of the penalty cancels the 2.": g
+            + 2 * strength * p,
+            "the derivative of ½λw² is λw, without a ½.": g + 0.5 * strength * p,
+            "the sign of the penalty is wrong: it adds to the gradient.": g - strength * p,
+            "the penalty is there, the gradient of C is not.": strength * p,
+            "this is the penalty itself; its derivative is asked for.": g + strength / 2 * p**2,
+        }
+        if name.startswith("b"):
+            mistakes = {"biases are not penalised.": g + strength * p}
+        sentence = diagnose(got[name], want[name], mistakes=mistakes)
+        if sentence:
+            return _no(f"{name}: {sentence}")
+    return Verdict(True, "Correct: the four arrays agree with a complex step, biases included.")
+
+
+def check_dropout(dropout: Callable) -> Verdict:
+    """Check ``dropout(A, keep, rng) -> (A * mask, mask)`` with masks scaled by 1/keep."""
+    A = 1 + np.random.default_rng(2).random((400, 50))  # nowhere zero
+    for keep in (0.8, 0.5, 1.0):
+        rng, given = np.random.default_rng(3), A.copy()
+        got, verdict = _answer(dropout, given, keep, rng)
+        if verdict:
+            return verdict
+        again, _ = _answer(dropout, given, keep, rng)
+        sentence = _dropout_fault(got, again, given, A, keep)
+        if sentence:
+            return _no(f"with keep = {keep}, {sentence}")
+    return Verdict(True, "Correct: kept share, scale and expectation are right for three values.")
+
+
+def _dropout_fault(got, again, given: np.ndarray, A: np.ndarray, keep: float) -> str | None:
+    """Return what is wrong with one answer of the reader's dropout, or None."""
+    if not isinstance(got, (tuple, list)) or len(got) != 2:
+        return "return the pair: thinned activations and mask."
+    if not np.array_equal(given, A):
+        return "your function changed A; multiply into a new array."
+    try:
+        thinned, mask = (np.asarray(part, dtype=float) for part in got)
+    except (TypeError, ValueError):
+        return "the answer is not a pair of numeric arrays."
+    if mask.shape != A.shape:
+        return f"the mask has shape {mask.shape}, expected {A.shape}: a draw for each activation."
+    values, share = np.unique(mask), float(np.mean(mask != 0))
+    spread = 5 * np.sqrt(keep * (1 - keep) / A.size) + 1e-12  # five standard deviations
+    if abs(share - keep) > spread:
+        swapped = abs(share - (1 - keep)) <= spread
+        hint = " keep is the probability to stay." if swapped else ""
+        return f"a share of {share:.3f} is kept, expected about {keep}.{hint}"
+    if not np.isin(np.round(values * keep, 6), (0.0, 1.0)).all():
+        shown = ", ".join(f"{v:.4g}" for v in values[:4])
+        return f"the mask holds {shown}, expected 0 and 1/keep = {1 / keep:.4g} only."
+    if not np.allclose(thinned, A * mask, rtol=1e-6):
+        return "the thinned activations are not A times the mask."
+    if keep < 1 and np.array_equal(mask, np.asarray(again[1])):
+        return "two calls give the same mask; draw from the rng that is passed."
+    return None

@@ -1,0 +1,59 @@
+# The commands of the series. Each first brings .venv up to date, which takes a minute the first time and no time after.
+# All paths are relative, so the folder may be called anything.
+
+ifeq ($(OS),Windows_NT)
+PYTHON ?= python
+BIN = Scripts
+else
+PYTHON ?= python3
+BIN = bin
+endif
+
+# VENV=none leaves .venv alone and uses $(PYTHON) as it is, for instance that of an active conda environment.
+ifeq ($(VENV),none)
+PY = "$(PYTHON)"
+ENVIRONMENT = :
+else
+PY = .venv/$(BIN)/python
+ENVIRONMENT = "$(PYTHON)" .ci/environment.py
+endif
+
+.DEFAULT_GOAL = help
+.PHONY: help run test lab data execute lock clean environment
+
+help:  ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo 'PYTHON=python3.13 make …        chooses the interpreter of .venv'
+	@echo 'make … VENV=none                uses the active environment instead of .venv'
+
+run: environment  ## execute the notebooks into runs/; NB=10_mnist for one, PARAMS="-p hidden_units 64" to change it
+	@$(PY) -m helpers.runs run $(NB) $(PARAMS)
+
+test: environment  ## lint, unit tests of helpers, and the committed outputs of every notebook
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m pytest -q -rs --nbval --nbval-current-env $(ARGS)
+
+lab: environment  ## JupyterLab in notebooks/, reachable from this machine only
+	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
+
+data: environment  ## fetch MNIST into data/mnist/
+	@$(PY) -m helpers.datasets
+
+execute: environment  ## re-execute the notebooks in place and clean them; NB=10_mnist for one
+	@$(PY) -m helpers.runs execute $(NB)
+
+lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
+	@$(PY) -m uv pip compile pyproject.toml --extra dev --output-file requirements.txt $(UPGRADE) \
+	  --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
+	  --custom-compile-command 'make lock' --quiet
+
+clean:  ## remove results and caches; keep .venv and the data
+	@rm -rf runs build .pytest_cache .ruff_cache .hypothesis .coverage
+	@find helpers notebooks .ci -depth \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.tmp' \) -exec rm -rf {} +
+
+environment:
+	@"$(PYTHON)" -c '' 2>/dev/null || { echo 'There is no working $(PYTHON) here: install Python 3.11 or newer,' \
+	  'or name another interpreter, as in PYTHON=python3.13 make test.' >&2; exit 1; }
+	@$(ENVIRONMENT)

@@ -1,0 +1,521 @@
+"""Run the notebooks, with papermill into ``runs/`` or in place, and read what they report.
+
+A notebook reports through `report`; `read_report` gets headline and metrics back from the executed
+notebook. ``python -m helpers.runs run`` and ``… execute`` are `make run` and `make execute`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import math
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from helpers import datasets
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+    from traitlets.config import Config
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+RUNS = ROOT / "runs"
+KERNEL = "python3"  # as installed with ipykernel in this environment: the interpreter in use
+METRICS = "application/vnd.backprop.metrics+json"  # MIME type under which metrics are stored
+KEPT_METADATA = {"tags", "slideshow", "jupyter", "nbgrader", "editable", "deletable"}
+
+
+class NotebookError(RuntimeError):
+    """A notebook failed; the message names notebook, cell and exception.
+
+    ``output`` is the path of the partial notebook, None where none is kept.
+    """
+
+    output: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What became of one run: ``status`` is "ok" or "failed", and ``error`` says why it failed."""
+
+    name: str
+    status: str
+    seconds: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    headline: str = ""
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    output: Path | None = None
+    error: str = ""
+
+
+# ------------------------------------------------------------------------ what a notebook reports
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Displays as its headline and carries the metrics along."""
+
+    headline: str
+    metrics: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return self.headline
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {"text/plain": self.headline, METRICS: self.metrics}
+
+
+def report(headline: str, **metrics: float | int | bool | str) -> None:
+    """Show the notebook's headline and store its metrics with it.
+
+    Parameters
+    ----------
+    headline : one line of text, which `make run` repeats in its summary.
+    **metrics : finite numbers, truth values or strings. Floats are stored with six significant
+        digits, as the later ones depend on the machine.
+
+    Raises
+    ------
+    TypeError, ValueError : naming the headline or the metric that cannot be stored.
+    """
+    from IPython.display import display
+
+    if not isinstance(headline, str):
+        raise TypeError(f"headline is {headline!r}, expected a string")
+    if not headline.strip() or "\n" in headline:
+        raise ValueError(f"headline is {headline!r}, expected one line of text")
+    display(_Report(headline, {name: _storable(name, value) for name, value in metrics.items()}))
+
+
+def _storable(name: str, value: Any) -> float | int | bool | str:
+    """Return `value` in a form that JSON can hold."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, (bool, int, str)):
+        return value
+    if not isinstance(value, float):
+        kind = type(value).__name__
+        raise TypeError(f"metric {name} is a {kind}, expected a number, a truth value or a string")
+    if not math.isfinite(value):
+        raise ValueError(f"metric {name} is {value}, expected a finite number")
+    return float(f"{value:.6g}")
+
+
+def read_report(notebook: str | os.PathLike | NotebookNode) -> tuple[str, dict[str, Any]]:
+    """Return headline and metrics of an executed notebook, given as a path or already read.
+
+    The last report counts; a notebook without one gives ``("", {})``.
+    """
+    nb = _read(notebook) if isinstance(notebook, (str, os.PathLike)) else notebook
+    outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
+    for output in reversed(outputs):
+        if METRICS in output.get("data", {}):
+            return output.data["text/plain"], dict(output.data[METRICS])
+    return "", {}
+
+
+def read_metrics(notebook: str | os.PathLike | NotebookNode) -> dict[str, Any]:
+    """Return the metrics of an executed notebook; see `read_report`."""
+    return read_report(notebook)[1]
+
+
+# ------------------------------------------------------------------------- names and parameters
+
+
+def notebook_names(folder: str | os.PathLike = NOTEBOOKS) -> list[str]:
+    """Return the names of the notebooks in `folder`, in order and without ``.ipynb``."""
+    return sorted(path.stem for path in Path(folder).glob("*.ipynb"))
+
+
+def notebook_path(name: str, folder: str | os.PathLike = NOTEBOOKS) -> Path:
+    """Return the path of notebook `name`; a ValueError lists the names there are."""
+    known = notebook_names(folder)
+    if str(name).removesuffix(".ipynb") not in known:
+        raise ValueError(f"there is no notebook {name!r}; there are: {', '.join(known) or 'none'}")
+    return Path(folder) / f"{str(name).removesuffix('.ipynb')}.ipynb"
+
+
+def notebook_parameters(path: str | os.PathLike) -> dict[str, dict[str, str]]:
+    """Return what papermill reads from the cell tagged `parameters`, by name.
+
+    Each value is ``{"name", "inferred_type_name", "default", "help"}``, all strings.
+    """
+    from papermill.translators import PythonTranslator
+
+    tagged = [c for c in _read(path).cells if "parameters" in c.metadata.get("tags", [])]
+    return {p.name: p._asdict() for p in PythonTranslator.inspect(tagged[0])} if tagged else {}
+
+
+def reads_mnist(path: str | os.PathLike) -> bool:
+    """Whether the notebook at `path` works on MNIST by default, by its `dataset` parameter."""
+    parameter = notebook_parameters(path).get("dataset")
+    return parameter is not None and parameter["default"].strip("'\"") == "mnist"
+
+
+def _checked_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `parameters` with values of the annotated types; a ValueError names a wrong one."""
+    known = notebook_parameters(path) if parameters else {}
+    checked = {}
+    for name, value in parameters.items():
+        if name not in known:
+            names = [f"{p['name']} ({p['inferred_type_name']})" for p in known.values()]
+            listed = ", ".join(names) or "none"
+            raise ValueError(f"{path.stem} has no parameter {name!r}; it has: {listed}")
+        kind = known[name]["inferred_type_name"]
+        try:
+            checked[name] = _converted(value, kind)
+        except ValueError:
+            given = f"parameter {name} of {path.stem} is {value!r}"
+            raise ValueError(f"{given}, expected {kind}") from None
+    return checked
+
+
+def _converted(value: Any, kind: str) -> Any:
+    """Return `value` as annotated; text is read as a Python literal unless text is expected."""
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, str) and kind != "str":
+        try:
+            value = ast.literal_eval(value)
+        except SyntaxError:
+            raise ValueError from None
+    if kind == "float" and type(value) is int:
+        value = float(value)
+    expected = {"int": int, "float": float, "str": str, "bool": bool}.get(kind)
+    if expected and type(value) is not expected:  # isinstance would take True for an int
+        raise ValueError
+    return value
+
+
+# ------------------------------------------------------------------------------------- into runs/
+
+
+def run_notebook(
+    name: str,
+    parameters: Mapping[str, Any] | None = None,
+    output_dir: str | os.PathLike = RUNS,
+    *,
+    folder: str | os.PathLike = NOTEBOOKS,
+    progress: bool = False,
+) -> RunResult:
+    """Execute a notebook of `folder` with papermill, in a fresh kernel that works in `folder`.
+
+    The result appears as ``output_dir/<name>.ipynb`` when it is finished and not before; what a
+    failure leaves is called ``<name>.failed.ipynb``. Run a notebook once at a time in `output_dir`.
+
+    `parameters` replace those of the notebook's parameters cell; text is converted to the annotated
+    type. `progress` shows papermill's progress bar.
+
+    Raises
+    ------
+    ValueError : unknown notebook or parameter, or a value that is not of the annotated type.
+    NotebookError : naming the cell that failed.
+    """
+    path = notebook_path(name, folder)
+    values = _checked_parameters(path, parameters or {})
+    output = Path(output_dir) / path.name
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = _discard_results(output)
+    started = time.perf_counter()
+    try:
+        _execute_with_papermill(path, partial, values, progress)
+    except NotebookError as error:
+        error.output = output.with_suffix(".failed.ipynb")
+        os.replace(partial, error.output)
+        raise
+    except BaseException:  # an interruption, above all
+        partial.unlink(missing_ok=True)
+        raise
+    os.replace(partial, output)
+    headline, metrics = read_report(output)
+    seconds = time.perf_counter() - started
+    return RunResult(path.stem, "ok", seconds, values, headline, metrics, output)
+
+
+def _discard_results(output: Path) -> Path:
+    """Remove what earlier runs left at `output`, and return the name to write to until finished.
+
+    If this run is stopped, nothing remains that could be taken for its result.
+    """
+    partial = output.with_suffix(".partial.ipynb")
+    for stale in (output, partial, output.with_suffix(".failed.ipynb")):
+        stale.unlink(missing_ok=True)
+    return partial
+
+
+def _execute_with_papermill(path: Path, output: Path, values: dict, progress: bool) -> None:
+    """Execute the notebook at `path` into `output`; a NotebookError says which cell failed."""
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    current = _CurrentCell()
+    try:
+        papermill.execute_notebook(
+            path, output, values, kernel_name=KERNEL, language="python", cwd=path.parent,
+            progress_bar={"desc": path.stem, "leave": False} if progress else False,
+            on_cell_execute=current, coalesce_streams=True, config=_kernel_config(),
+        )  # fmt: skip
+    except DeadKernelError as error:
+        raise NotebookError(current.describe_failure(path, str(error))) from None
+    except papermill.PapermillExecutionError as error:
+        nb = _read(output)
+        if nb.metadata.papermill.exception:
+            reason = f"{error.ename}: {error.evalue}"
+            raise NotebookError(current.describe_failure(path, reason)) from None
+        # Only cells tagged raises-exception did, as they should; papermill objects to these too.
+        tag = "papermill-error-cell-tag"
+        nb.cells = [cell for cell in nb.cells if tag not in cell.metadata.get("tags", [])]
+        _write(nb, output)
+
+
+def _kernel_config() -> Config:
+    """Encrypt what passes between us and a kernel, which other users could read otherwise."""
+    from traitlets.config import Config
+
+    return Config({"KernelManager": {"transport_encryption": "auto"}})
+
+
+class _CurrentCell:
+    """Hook for nbclient that remembers the cell executed last."""
+
+    cell: NotebookNode | None = None
+
+    def __call__(self, cell: NotebookNode, cell_index: int) -> None:
+        self.cell = cell
+
+    def describe_failure(self, path: Path, reason: str) -> str:
+        """Return "notebook, cell: exception"; cells are counted from 1, as in the source."""
+        if self.cell is None:
+            return f"{path.stem}: {reason}"
+        cells = _read(path).cells
+        place = [i for i, cell in enumerate(cells, 1) if cell.get("id") == self.cell.get("id")]
+        number = f"cell {place[0]} of {len(cells)}" if place else "the injected parameters"
+        line = self.cell.source.strip().splitlines()[0]
+        first = reason.strip().splitlines()[0] if reason.strip() else "no reason given"
+        return f"{path.stem}, {number} (id {self.cell.get('id')}, `{line}`): {first}"
+
+
+# -------------------------------------------------------------------------------------- in place
+
+
+def execute_in_place(
+    name: str, *, folder: str | os.PathLike = NOTEBOOKS, progress: bool = False
+) -> RunResult:
+    """Execute a committed notebook in a fresh kernel, clean it, and put it in its own place.
+
+    It is replaced in one step when all has gone well. Until then, and after a failure or an
+    interruption, it stays as it was.
+
+    Raises
+    ------
+    ValueError : unknown notebook.
+    NotebookError : naming the cell that failed, or whose output shows a path of this machine.
+    """
+    path = notebook_path(name, folder)
+    started = time.perf_counter()
+    with TemporaryDirectory() as elsewhere:
+        executed = Path(elsewhere) / path.name
+        _execute_with_papermill(path, executed, {}, progress)
+        nb = clean_notebook(_read(executed))
+    _refuse_paths(nb, path.stem)
+    _write(nb, path)
+    headline, metrics = read_report(nb)
+    seconds = time.perf_counter() - started
+    return RunResult(path.stem, "ok", seconds, {}, headline, metrics, path)
+
+
+def clean_notebook(nb: NotebookNode) -> NotebookNode:
+    """Return a copy without what changes from run to run or machine to machine.
+
+    Sources, ids, outputs and execution counts stay. Timing, papermill's entries, widget state, the
+    version of Python, and everything a cell wrote to stderr go.
+    """
+    from nbformat import NotebookNode
+
+    nb = copy.deepcopy(nb)
+    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL}
+    nb.metadata.clear()
+    nb.metadata.update(kernelspec=kernel, language_info={"name": "python"})
+    for cell in nb.cells:
+        kept = {k: v for k, v in cell.metadata.items() if k in KEPT_METADATA}
+        if not kept.get("tags"):
+            kept.pop("tags", None)  # papermill gives every cell a list
+        cell.metadata = NotebookNode(kept)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+            for output in cell.outputs:
+                # A view refers to widget state; its text/plain stays.
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    return nb
+
+
+def _refuse_paths(nb: NotebookNode, name: str) -> None:
+    """Raise a NotebookError if an output shows where this machine keeps the project or Python."""
+    private = {str(ROOT), sys.prefix, sys.base_prefix, str(Path.home())} - {"/", "/usr"}
+    pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, private))})(?![\w-])")
+    for number, cell in enumerate(nb.cells, 1):
+        if found := pattern.search("\n".join(_texts(cell))):
+            where = f"{name}, cell {number} of {len(nb.cells)} (id {cell.get('id')})"
+            raise NotebookError(f"{where}: its output shows the path {found[0]}")
+
+
+def _texts(cell: NotebookNode) -> list[str]:
+    """Return the texts among a cell's outputs; pictures are not text."""
+    texts = []
+    for output in cell.get("outputs", []):
+        texts += [output.get("text", ""), *output.get("traceback", [])]
+        texts += [str(v) for mime, v in output.get("data", {}).items() if mime.startswith("text/")]
+    return texts
+
+
+def _read(path: str | os.PathLike) -> NotebookNode:
+    import nbformat
+
+    return nbformat.read(os.fspath(path), as_version=4)
+
+
+def _write(nb: NotebookNode, path: Path) -> None:
+    """Write a notebook whole or not at all: to a file beside it, which then takes its name."""
+    import nbformat
+
+    temporary = path.with_name(f".{path.name}.tmp")
+    nbformat.write(nb, temporary)
+    os.replace(temporary, path)
+
+
+# ---------------------------------------------------------------------------- the command line
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run or execute the named notebooks, or all, and print a summary; return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # a headline may have signs the terminal lacks
+    options = _parser().parse_args(arguments)
+    parameters = dict(options.parameters)
+    try:
+        paths = _chosen_paths(options.names, Path(options.folder), parameters)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    try:
+        if options.action == "run":
+            results = _run_all(paths, parameters, Path(options.output_dir))
+        else:
+            results = _execute_all(paths)
+    except KeyboardInterrupt:
+        print("\nInterrupted: the notebook at work left nothing behind.", file=sys.stderr)
+        return 130
+    return _summarise(results)
+
+
+def _chosen_paths(names: Sequence[str], folder: Path, parameters: Mapping[str, Any]) -> list[Path]:
+    """Return the paths of the named notebooks, or of all, if `parameters` suit them."""
+    if parameters and not names:
+        raise ValueError("parameters need a notebook, as in make run NB=10_mnist PARAMS=…")
+    paths = [notebook_path(name, folder) for name in names or notebook_names(folder)]
+    if not paths:
+        raise ValueError(f"there are no notebooks in {folder}")
+    for path in paths:
+        _checked_parameters(path, parameters)
+    return paths
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m helpers.runs", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    run = actions.add_parser("run", help="execute notebooks into runs/")
+    run.add_argument(
+        "-p", nargs=2, action="append", default=[], dest="parameters", metavar=("NAME", "VALUE")
+    )
+    execute = actions.add_parser("execute", help="re-execute notebooks in place and clean them")
+    execute.set_defaults(parameters=[])
+    run.add_argument("--output-dir", default=RUNS, help="where results go (default: runs/)")
+    for action in (run, execute):
+        action.add_argument("--folder", default=NOTEBOOKS, help="of the notebooks")
+        action.add_argument("names", nargs="*", metavar="NOTEBOOK")
+    return parser
+
+
+def _run_all(
+    paths: Sequence[Path], parameters: Mapping[str, Any], output_dir: Path
+) -> list[RunResult]:
+    """Run the notebooks, on the digits those that read MNIST if it cannot be had."""
+    on_mnist = [p for p in paths if "dataset" not in parameters and reads_mnist(p)]
+    missing = bool(on_mnist) and not _obtain_mnist()
+    if missing:
+        names = ", ".join(path.stem for path in on_mnist)
+        instead = f"*** NO MNIST: {names} on scikit-learn's 8×8 digits instead. ***"
+        print(f"{instead} `make data` fetches MNIST, MNIST_DIR= names a copy.", flush=True)
+    for path in paths:  # not one by one: an interruption must leave no result of an earlier run
+        _discard_results(output_dir / path.name)
+    progress = sys.stderr.isatty()
+
+    def run(path: Path) -> RunResult:
+        substitute = {"dataset": "digits"} if missing and path in on_mnist else {}
+        values = {**parameters, **substitute}
+        return run_notebook(path.stem, values, output_dir, folder=path.parent, progress=progress)
+
+    return _each(paths, run)
+
+
+def _execute_all(paths: Sequence[Path]) -> list[RunResult]:
+    progress = sys.stderr.isatty()
+    return _each(paths, lambda p: execute_in_place(p.stem, folder=p.parent, progress=progress))
+
+
+def _obtain_mnist() -> bool:
+    """Whether MNIST is here, if need be after an attempt to download it."""
+    if datasets.mnist_available():
+        return True
+    try:
+        datasets.fetch_mnist()
+    except datasets.DatasetError:
+        return False
+    return True
+
+
+def _each(paths: Sequence[Path], action: Callable[[Path], RunResult]) -> list[RunResult]:
+    """Apply `action` to every notebook; one that fails does not keep the others from running."""
+    results = []
+    for number, path in enumerate(paths, 1):
+        print(f"[{number}/{len(paths)}] {path.stem}", flush=True)
+        started = time.perf_counter()
+        try:
+            results.append(action(path))
+        except NotebookError as error:
+            seconds = time.perf_counter() - started
+            failed = RunResult(path.stem, "failed", seconds, output=error.output, error=str(error))
+            results.append(failed)
+    return results
+
+
+def _summarise(results: Sequence[RunResult]) -> int:
+    """Print one line a notebook, then the failures; return 1 if there are any."""
+    width = max((len(result.name) for result in results), default=0)
+    print()
+    for result in results:
+        given = ", ".join(f"{name}={value}" for name, value in result.parameters.items())
+        outcome = result.headline if result.status == "ok" else "FAILED"
+        note = f"  ({given})" if given else ""
+        print(f"{result.name:{width}}  {result.seconds:6.1f} s  {outcome}{note}", flush=True)
+    failures = [result for result in results if result.status == "failed"]
+    for result in failures:
+        kept = f"; partial notebook: {os.path.relpath(result.output)}" if result.output else ""
+        print(f"FAILED {result.error}{kept}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    # Being terminated is an interruption too: kernel and temporary files go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.exit(main())
