@@ -286,7 +286,11 @@ def test_an_interruption_leaves_neither_result_nor_damage(tmp_path, action, kind
     command = [sys.executable, "-m", "helpers.runs", action, "slow", "--folder", str(path.parent)]
     if action == "run":
         command += ["-p", "dataset", "digits", "--output-dir", str(output)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell that runs the tests in the background makes them, and their children, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     while process.poll() is None and not (path.parent / "started").exists():
         time.sleep(0.05)
     process.send_signal(kind)
