@@ -1125,3 +1125,71 @@ def _dropout_fault(got, again, given: np.ndarray, A: np.ndarray, keep: float) ->
     if keep < 1 and np.array_equal(mask, np.asarray(again[1])):
         return "two calls give the same mask; draw from the rng that is passed."
     return None
+
+
+def check_step_flops(step_flops: Callable) -> Verdict:
+    """Check ``step_flops(sizes, N)``: operations in the matrix products of one training step."""
+    for sizes, samples in (([784, 256, 10], 64), ([3, 5], 7), ([6, 4, 5, 2], 3)):
+        got, verdict = _answer(step_flops, list(sizes), samples)
+        if verdict:
+            return verdict
+        layers = [2 * samples * n * m for n, m in pairwise(sizes)]
+        forward, weights, back = sum(layers), sum(layers), sum(layers[1:])
+        want = forward + weights + back
+        mistakes = {
+            "the error of the inputs is not needed: layer 1 sends none back.": want + layers[0],
+            "a multiplication and an addition are two operations: the factor 2 is missing.": want
+            // 2,
+            "this is the way forward alone.": forward,
+            "the error goes back through a product, too, in every layer but the first.": 2
+            * forward,
+            "this is for one sample; a batch has N of them.": want // samples,
+        }
+        sentence = diagnose(got, want, mistakes=mistakes, rtol=1e-12)
+        if sentence:
+            return _no(f"for sizes {sizes} and N = {samples}, {sentence}")
+    return Verdict(True, "Correct: three networks agree with a count product by product.")
+
+
+def check_accumulated(accumulated: Callable) -> Verdict:
+    """Check ``accumulated(gradient, X, Y, size)``: the mean gradient over all rows, by pieces."""
+    rng = np.random.default_rng(112)
+    for samples, size in ((10, 4), (12, 3), (5, 8), (7, 1)):
+        X, Y, w = rng.normal(size=(samples, 3)), rng.normal(size=samples), rng.normal(size=3)
+        pieces: list[int] = []
+
+        def gradient(x, y, w=w, pieces=pieces):
+            pieces.append(len(x))
+            return (x @ w - y) @ x / len(x)
+
+        got, verdict = _answer(accumulated, gradient, X.copy(), Y.copy(), size)
+        if verdict:
+            return verdict
+        each = (X @ w - Y)[:, None] * X  # the gradients of the samples, one a row
+        sentence = diagnose(
+            got,
+            each.mean(axis=0),
+            mistakes=_accumulation_mistakes(each, size),
+            factors={"N, the number of rows": samples},
+        )
+        if sentence is None and max(pieces) > size:
+            sentence = f"a piece has {max(pieces)} rows, at most {size} are allowed."
+        if sentence:
+            return _no(f"with {samples} rows in pieces of {size}, {sentence}")
+    return Verdict(True, "Correct: four ways of cutting give the mean over all samples.")
+
+
+def _accumulation_mistakes(each: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Return what sums over pieces give after each known mistake, from the samples' gradients."""
+    means = [each[start : start + size].mean(axis=0) for start in range(0, len(each), size)]
+    full = each[: len(each) // size * size]
+    return {
+        "the pieces count alike; each must count by its number of rows.": np.mean(means, axis=0),
+        "the means of the pieces are only added; weight them and divide by N.": np.sum(
+            means, axis=0
+        ),
+        "the last, smaller piece is left out.": full.sum(axis=0) / max(1, len(full)),
+        "the last, smaller piece is left out of the sum, but not of N.": full.sum(axis=0)
+        / len(each),
+        "only the last piece is left: add to the sum, do not overwrite it.": means[-1],
+    }

@@ -288,7 +288,7 @@ def test_an_interruption_leaves_neither_result_nor_damage(tmp_path, action, kind
         command += ["-p", "dataset", "digits", "--output-dir", str(output)]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        # A shell that runs the tests in the background makes them, and their children, ignore SIGINT.
+        # A shell that runs the tests in its background makes its children ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while process.poll() is None and not (path.parent / "started").exists():
