@@ -22,7 +22,7 @@ endif
 .PHONY: help run test lab data execute lock clean environment
 
 help:  ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo 'PYTHON=python3.13 make …        chooses the interpreter of .venv'
 	@echo 'make … VENV=none                uses the active environment instead of .venv'
