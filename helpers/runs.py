@@ -1,7 +1,8 @@
 """Run the notebooks, with papermill into ``runs/`` or in place, and read what they report.
 
 A notebook reports through `report`; `read_report` gets headline and metrics back from the executed
-notebook. ``python -m helpers.runs run`` and ``… execute`` are `make run` and `make execute`.
+notebook. ``python -m helpers.runs run``, ``… sweep`` and ``… execute`` are the `make` commands of
+these names.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 from helpers import datasets
 
 if TYPE_CHECKING:
+    import pandas as pd
     from nbformat import NotebookNode
     from traitlets.config import Config
 
@@ -79,6 +81,11 @@ class _Report:
 
 def report(headline: str, **metrics: float | int | bool | str) -> None:
     """Show the notebook's headline and store its metrics with it.
+
+    This is the one way in which a notebook passes on numbers: they travel in the output of the cell
+    that reports, so they are in the notebook wherever it is executed. `run_notebook` returns them,
+    `sweep` gives each a column of its table, `read_report` reads them from the file. Of several
+    reports the last one counts.
 
     Parameters
     ----------
@@ -225,7 +232,13 @@ def run_notebook(
     values = _checked_parameters(path, parameters or {})
     output = Path(output_dir) / path.name
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = _discard_results(output)
+    return _run(path, values, output, _discard_results(output), progress)
+
+
+def _run(
+    path: Path, values: dict[str, Any], output: Path, partial: Path, progress: bool = False
+) -> RunResult:
+    """Execute the notebook at `path` by way of `partial`, which is called `output` when it ends."""
     started = time.perf_counter()
     try:
         _execute_with_papermill(path, partial, values, progress)
@@ -305,6 +318,73 @@ class _CurrentCell:
         return f"{path.stem}, {number} (id {self.cell.get('id')}, `{line}`): {first}"
 
 
+def sweep(
+    name: str,
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    output_dir: str | os.PathLike = RUNS,
+    folder: str | os.PathLike = NOTEBOOKS,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Execute a notebook at every point of a grid of parameters, in parallel on a Dask cluster.
+
+    Each run becomes a notebook ``output_dir/<name>/<parameters>.ipynb``. A run whose notebook is
+    there, with the same parameters and the code that `name` has now, is not repeated; what the
+    notebook imports or reads may have changed, so delete the results if it has. Sweep a notebook
+    once at a time in `output_dir`.
+
+    A run that fails does not lose the others. One whose worker dies is begun once more, after
+    them. An interruption keeps what is finished.
+
+    In a script call this below ``if __name__ == "__main__":``, since the local cluster starts
+    processes that import the script.
+
+    Parameters
+    ----------
+    grid : the values of each parameter; every combination is run, the last parameter varying
+        fastest. Text is converted to the annotated type.
+    scheduler : address of a running Dask scheduler, as ``tcp://host:8786``; by default the sweep
+        starts a cluster on this machine, which nobody else can reach over the network, and stops it
+        at the end. Workers started elsewhere need `helpers` and the same file system. One of them
+        executes one notebook at a time, so start them with ``--nthreads 1``.
+    workers : processes of the local cluster, by default one a core. The workers on a machine
+        share its cores: that many threads BLAS may use in their kernels, unless OMP_NUM_THREADS,
+        OPENBLAS_NUM_THREADS, MKL_NUM_THREADS or VECLIB_MAXIMUM_THREADS is set where this is called.
+        These and MNIST_DIR reach workers elsewhere too.
+    output_dir, folder : as for `run_notebook`.
+    progress : whether to show a progress bar and a summary, on stderr.
+
+    Returns
+    -------
+    One row a run, in the order of the grid: its parameters, the reported metrics ("metric_" stands
+    before a name that the notebook also has as a parameter), and
+
+    - ``seconds``: the time in the kernel, missing for a lost run,
+    - ``status``: "ok"; "failed", if the notebook raised an error or its kernel died; or "lost",
+      if its worker died, also when repeated, or no worker was left,
+    - ``error``: what went wrong, empty if nothing did,
+    - ``output``: path of the notebook, of the partial ``….failed.ipynb`` if it went wrong.
+
+    ``output_dir/<name>/table.csv`` has the same rows, after those that earlier grids left there as
+    long as their notebooks have the same code.
+
+    Raises
+    ------
+    TypeError, ValueError : unknown notebook or parameter; values that are not a list, empty,
+        repeated or not of the annotated type; before anything is run.
+    ConnectionError, TimeoutError : no scheduler at the address, or it has no worker.
+    RuntimeError : a worker that cannot import `helpers` or does not see the files.
+    """
+    from helpers import sweeps
+
+    return sweeps.sweep(
+        name, grid, scheduler=scheduler, workers=workers, output_dir=output_dir, folder=folder,
+        progress=progress,
+    )  # fmt: skip
+
+
 # -------------------------------------------------------------------------------------- in place
 
 
@@ -338,7 +418,8 @@ def clean_notebook(nb: NotebookNode) -> NotebookNode:
     """Return a copy without what changes from run to run or machine to machine.
 
     Sources, ids, outputs and execution counts stay. Timing, papermill's entries, widget state, the
-    version of Python, and everything a cell wrote to stderr go.
+    version of Python, and everything a cell wrote to stderr go. A figure gets its caption, the
+    first paragraph in italics below it, as alternative text.
     """
     from nbformat import NotebookNode
 
@@ -356,7 +437,26 @@ def clean_notebook(nb: NotebookNode) -> NotebookNode:
             for output in cell.outputs:
                 # A view refers to widget state; its text/plain stays.
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    _describe_figures(nb)
     return nb
+
+
+def _describe_figures(nb: NotebookNode) -> None:
+    """Store each figure's caption where nbconvert and screen readers look for it."""
+    for number, cell in enumerate(nb.cells):
+        figures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+        caption = _caption(nb.cells[number + 1 :]) if figures else ""
+        for output in figures:
+            output.metadata.pop("image/png", None)
+            if caption:
+                output.metadata["image/png"] = {"alt": caption}
+
+
+def _caption(cells: Sequence[NotebookNode]) -> str:
+    """Return the first paragraph in italics of the first text among `cells`, without markup."""
+    text = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
+    found = re.search(r"^\*(?!\*)(.+?)(?<!\*)\*(?!\*)", text, flags=re.M | re.S)
+    return re.sub(r"\s+", " ", re.sub(r"[$`*]", "", found[1])).strip() if found else ""
 
 
 def _refuse_paths(nb: NotebookNode, name: str) -> None:
@@ -397,10 +497,12 @@ def _write(nb: NotebookNode, path: Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run or execute the named notebooks, or all, and print a summary; return the exit status."""
+    """Run, sweep or execute notebooks and print what became of them; return the exit status."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # a headline may have signs the terminal lacks
     options = _parser().parse_args(arguments)
+    if options.action == "sweep":
+        return _sweep(options)
     parameters = dict(options.parameters)
     try:
         paths = _chosen_paths(options.names, Path(options.folder), parameters)
@@ -439,11 +541,63 @@ def _parser() -> argparse.ArgumentParser:
     )
     execute = actions.add_parser("execute", help="re-execute notebooks in place and clean them")
     execute.set_defaults(parameters=[])
-    run.add_argument("--output-dir", default=RUNS, help="where results go (default: runs/)")
     for action in (run, execute):
-        action.add_argument("--folder", default=NOTEBOOKS, help="of the notebooks")
         action.add_argument("names", nargs="*", metavar="NOTEBOOK")
+    sweep = actions.add_parser("sweep", help="execute a notebook over a grid of parameters")
+    sweep.add_argument("name", metavar="NOTEBOOK")
+    sweep.add_argument("grid", nargs="+", metavar="PARAMETER=VALUE,VALUE,…")
+    sweep.add_argument("--scheduler", help="address of a Dask scheduler (default: a local cluster)")
+    sweep.add_argument("--workers", type=int, help="of the local cluster (default: one a core)")
+    for action in (run, sweep):
+        action.add_argument("--output-dir", default=RUNS, help="of the results (default: runs/)")
+    for action in (run, sweep, execute):
+        action.add_argument("--folder", default=NOTEBOOKS, help="of the notebooks")
     return parser
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    """Sweep a notebook, print the table and the errors; return 1 if a run did not succeed."""
+    from helpers import sweeps
+
+    try:
+        path, grid = notebook_path(options.name, options.folder), _parsed_grid(options.grid)
+        sweeps._points(path, grid)  # before MNIST is fetched for nothing
+        _require_mnist(path, grid)
+        table = sweep(
+            options.name, grid, scheduler=options.scheduler, workers=options.workers,
+            output_dir=options.output_dir, folder=options.folder,
+        )  # fmt: skip
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nInterrupted: finished runs are kept, the next sweep goes on.", file=sys.stderr)
+        return 130
+    print(table.drop(columns=["error", "output"]).to_string(index=False), flush=True)
+    troubled = table[table.status != "ok"]
+    for row in troubled.itertuples():
+        _print_failure(row.status, row.error, row.output)
+    return 1 if len(troubled) else 0
+
+
+def _parsed_grid(axes: Sequence[str]) -> dict[str, list[str]]:
+    """Return a grid written as ``hidden_units=32,128 learning_rate=0.003``, its values as text."""
+    grid = {}
+    for axis in axes:
+        name, given, values = axis.partition("=")
+        if not name or not given:
+            raise ValueError(f"{axis!r} is no part of a grid, expected PARAMETER=VALUE,VALUE,…")
+        if name in grid:
+            raise ValueError(f"the grid has {name} twice, expected all its values in one place")
+        grid[name] = values.split(",")
+    return grid
+
+
+def _require_mnist(path: Path, grid: Mapping[str, Any]) -> None:
+    """Have MNIST here before several runs at once look for it; a ValueError says it is not."""
+    if "dataset" not in grid and reads_mnist(path) and not _obtain_mnist():
+        instead = "add dataset=digits for scikit-learn's 8×8 digits"
+        raise ValueError(f"{path.stem} needs MNIST: `make data` fetches it; or {instead}")
 
 
 def _run_all(
@@ -510,9 +664,13 @@ def _summarise(results: Sequence[RunResult]) -> int:
         print(f"{result.name:{width}}  {result.seconds:6.1f} s  {outcome}{note}", flush=True)
     failures = [result for result in results if result.status == "failed"]
     for result in failures:
-        kept = f"; partial notebook: {os.path.relpath(result.output)}" if result.output else ""
-        print(f"FAILED {result.error}{kept}", file=sys.stderr)
+        _print_failure(result.status, result.error, result.output)
     return 1 if failures else 0
+
+
+def _print_failure(status: str, error: str, output: str | os.PathLike | None) -> None:
+    kept = f"; partial notebook: {os.path.relpath(output)}" if output else ""
+    print(f"{status.upper()} {error}{kept}", file=sys.stderr)
 
 
 if __name__ == "__main__":

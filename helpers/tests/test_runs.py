@@ -372,6 +372,23 @@ def test_the_command_refuses_a_wrong_call_before_running_anything(
     assert not (tmp_path / "out").exists()
 
 
+# --------------------------------------------------------------------------------------- importing
+
+
+@pytest.mark.parametrize("path", sorted((runs.ROOT / "helpers").glob("*.py")), ids=lambda p: p.stem)
+def test_importing_a_module_of_helpers_does_not_load_heavy_packages(path):
+    """They take up to seconds, and are imported where they are used."""
+    heavy = {"dask", "distributed", "papermill", "nbclient", "nbformat", "jupyter_client"}
+    heavy |= {"IPython", "sklearn", "scipy", "seaborn", "torch", "jax"}
+    module = "helpers" if path.stem == "__init__" else f"helpers.{path.stem}"
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert "helpers" in loaded.stdout.split()
+    assert not heavy & set(loaded.stdout.split())
+
+
 # ---------------------------------------------------------------------- the notebooks of the series
 
 
