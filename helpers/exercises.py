@@ -879,7 +879,29 @@ def check_leaky_errors(leaky_errors: Callable) -> Verdict:
         sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
         if sentence:
             return _no(f"with U {U.shape} and Z {Z.shape}, {sentence}")
+    sentence = _leaky_kink_fault(leaky_errors)
+    if sentence:
+        return _no(sentence)
     return Verdict(True, "Correct: three layers agree with sums written out node by node.")
+
+
+def _leaky_kink_fault(leaky_errors: Callable) -> str | None:
+    """Return what is wrong at z = 0, where every slope between those of the two sides is right."""
+    alpha = 0.2
+    with np.errstate(all="ignore"):  # 0/0 is reported in words
+        got, verdict = _answer(leaky_errors, *np.ones((2, 1, 1)), np.zeros((1, 1)), alpha)
+    if verdict:
+        return f"at z = 0 {verdict.message.removeprefix('Not yet: ')}"
+    try:
+        slope = np.asarray(got, dtype=float).item()
+    except (TypeError, ValueError):
+        return f"at z = 0 the answer is {got!r}, expected a number in an array of shape (1, 1)."
+    if alpha <= slope <= 1:
+        return None
+    return (
+        "the leaky ReLU is not differentiable at z = 0; "
+        f"any slope from alpha = {alpha} to 1 will do there, yours is {slope:.3g}."
+    )
 
 
 def check_posterior(posterior: Callable) -> Verdict:
@@ -1112,6 +1134,11 @@ def _dropout_fault(got, again, given: np.ndarray, A: np.ndarray, keep: float) ->
     if mask.shape != A.shape:
         return f"the mask has shape {mask.shape}, expected {A.shape}: a draw for each activation."
     values, share = np.unique(mask), float(np.mean(mask != 0))
+    scales = np.isin(np.round(np.unique(thinned) * keep, 6), (0.0, 1.0)).all()
+    if keep < 1 and scales and not np.isin(np.round(values * keep, 6), (0.0, 1.0)).all():
+        return "activations and mask are exchanged; the thinned activations come first."
+    if 0 < share < 1 and (mask == mask[:1]).all():
+        return "every image has the same mask; draw a number for each activation."
     spread = 5 * np.sqrt(keep * (1 - keep) / A.size) + 1e-12  # five standard deviations
     if abs(share - keep) > spread:
         swapped = abs(share - (1 - keep)) <= spread

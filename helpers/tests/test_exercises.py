@@ -151,3 +151,33 @@ def test_two_sided_slope_names_the_mistake(answer, words):
     verdict = exercises.check_two_sided_slope(answer)
     assert verdict.passed is False
     assert words in verdict.message
+
+
+CHECKS = sorted(
+    name
+    for name in dir(exercises)
+    if name.startswith("check_") and name != "check_mystery_bug"  # which takes more than a function
+)
+ODD_ANSWERS = [
+    None, "x", True, 1 + 2j, np.nan, np.array(None), np.array(["a"]), np.zeros((2, 2, 2)), object(),
+    [], {}, (), [[1], [1, 2]], [None], (None, None), ([], []), ("a", "b"), ([None] * 4, [None] * 4),
+    {"W1": 1, "b1": None, "W2": "x", "b2": []},
+    {"forward": None, "back": 1, "bias": "", "weights": "->"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_checks_answer_whatever_a_function_returns(name):
+    for odd in ODD_ANSWERS:
+        verdict = getattr(exercises, name)(lambda *_, odd=odd: odd)
+        assert verdict.passed is False, odd
+        assert verdict.message.startswith("Not yet: ")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_checks_report_a_wrong_signature_and_wait_for_an_unsolved_one(name):
+    check = getattr(exercises, name)
+    assert (
+        "your function raises TypeError" in check(lambda one_argument_too_many, *, key: 0).message
+    )
+    assert check(unsolved).passed is None

@@ -65,6 +65,46 @@ def test_leaky_errors_names_the_mistake(answer, message):
     assert message in verdict.message
 
 
+@pytest.mark.parametrize("compare", [np.greater, np.greater_equal])
+def test_leaky_errors_leaves_the_slope_at_zero_open(compare):
+    def answer(D, U, Z, alpha):
+        return (D @ U) * np.where(compare(Z, 0), 1, alpha)
+
+    assert exercises.check_leaky_errors(answer).passed
+
+
+@pytest.mark.parametrize(
+    ("slope", "shown"),
+    [
+        (lambda Z, alpha: np.where(Z > 0, Z, alpha * Z) / Z, "yours is nan"),
+        (lambda Z, alpha: 1.0 * (Z > 0) + alpha * (Z < 0), "yours is 0."),
+    ],
+)
+def test_leaky_errors_says_where_the_activation_has_no_derivative(slope, shown):
+    verdict = exercises.check_leaky_errors(lambda D, U, Z, alpha: (D @ U) * slope(Z, alpha))
+    assert verdict.passed is False
+    assert "not differentiable at z = 0" in verdict.message
+    assert shown in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"), [("one", "the answer is 'one'"), (np.ones(2), "the answer is array")]
+)
+def test_leaky_errors_reports_another_form_at_zero(odd, words):
+    def answer(D, U, Z, alpha):
+        return (D @ U) * np.where(Z > 0, 1, alpha) if Z.any() else odd
+
+    assert words in exercises.check_leaky_errors(answer).message
+
+
+def test_leaky_errors_reports_an_exception_at_zero():
+    def answer(D, U, Z, alpha):
+        return [[(d @ U)[k] * (1 if z > 0 else alpha if z < 0 else 1 // 0)
+                 for k, z in enumerate(row)] for d, row in zip(D, Z, strict=True)]  # fmt: skip
+
+    assert "at z = 0 your function raises Zero" in exercises.check_leaky_errors(answer).message
+
+
 def test_leaky_errors_finds_a_transposed_square_matrix():
     def answer(D, U, Z, alpha):
         return (D @ (U.T if len(U) == len(U.T) else U)) * np.where(Z > 0, 1, alpha)

@@ -21,8 +21,17 @@ def in_place(grads, params, strength):
     return grads
 
 
-def test_l2_gradients_accepts_the_right_answer():
-    assert exercises.check_l2_gradients(l2).passed
+def l2_by_steps(grads, params, strength):
+    penalised = {name: np.array(g) for name, g in grads.items()}
+    for layer in (1, 2):
+        penalised[f"W{layer}"] = penalised[f"W{layer}"] + params[f"W{layer}"] * strength
+    return dict(reversed(penalised.items()))
+
+
+@pytest.mark.parametrize("answer", [l2, l2_by_steps])
+def test_l2_gradients_accepts_every_right_form(answer):
+    verdict = exercises.check_l2_gradients(answer)
+    assert verdict.passed, verdict
 
 
 @pytest.mark.parametrize(
@@ -33,6 +42,12 @@ def test_l2_gradients_accepts_the_right_answer():
         (lambda g, p, s: l2(g, p, 2 * s), "2λw"),
         (lambda g, p, s: l2(g, p, s / 2), "without a ½"),
         (lambda g, p, s: l2(g, p, -s), "sign"),
+        (lambda g, p, s: {n: s * p[n] for n in g}, "the gradient of C is not"),
+        (lambda g, p, s: {n: g[n] + s / 2 * p[n] ** 2 for n in g}, "this is the penalty itself"),
+        (
+            lambda g, p, s: {n: a.T for n, a in l2(g, p, s).items()},
+            "W1: the answer has shape (4, 3)",
+        ),
         (in_place, "changed the grads"),
         (lambda g, p, s: None, "return a dict"),
         (lambda g, p, s: {"W1": g["W1"]}, "return a dict"),
@@ -44,8 +59,15 @@ def test_l2_gradients_names_the_mistake(wrong, word):
     assert word in verdict.message
 
 
-def test_dropout_accepts_the_right_answer():
-    assert exercises.check_dropout(drop).passed
+def drop_by_counts(A, keep, rng):
+    mask = rng.binomial(1, keep, size=A.shape) / keep
+    return [np.where(mask > 0, A / keep, 0), mask]
+
+
+@pytest.mark.parametrize("answer", [drop, drop_by_counts])
+def test_dropout_accepts_every_right_form(answer):
+    verdict = exercises.check_dropout(answer)
+    assert verdict.passed, verdict
 
 
 def fixed_mask(A, keep, rng):
@@ -63,11 +85,20 @@ def per_unit(A, keep, rng):
     return A * mask, mask
 
 
+def per_unit_repeated(A, keep, rng):
+    mask = np.broadcast_to((rng.random(A.shape[1]) < keep) / keep, A.shape)
+    return A * mask, mask
+
+
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
+        (per_unit_repeated, "every image has the same mask"),
+        (lambda A, keep, rng: drop(A, keep, rng)[::-1], "exchanged"),
         (lambda A, keep, rng: drop(A, 1 - keep or 1.0, rng), "probability to stay"),
         (lambda A, keep, rng: (drop(A, keep, rng)[0], drop(A, keep, rng)[1]), "times the mask"),
+        (lambda A, keep, rng: (A, np.zeros_like(A)), "a share of 0.000 is kept"),
+        (lambda A, keep, rng: ("A", "mask"), "not a pair of numeric arrays"),
         (lambda A, keep, rng: (A * (m := rng.random(A.shape) < keep), m), "1/keep"),
         (lambda A, keep, rng: drop(A, keep, rng)[0], "return the pair"),
         (fixed_mask, "same mask"),
