@@ -8,6 +8,7 @@ download if need be. ``python -m helpers.datasets`` (``make data``) fetches MNIS
 import hashlib
 import math
 import os
+import signal
 import sys
 import time
 import warnings
@@ -498,4 +499,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Being terminated is an interruption too: the temporary file goes.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
+from helpers import arguments
 from helpers.style import COLORS, INK, MUTED, quantity_color, symbol
 
 
@@ -36,14 +37,15 @@ def _canvas(ax: Axes | None, width: float, height: float, inches: float = 8.0) -
 
 def _layer_matrices(weights: Sequence) -> list[np.ndarray]:
     """Return the weights as matrices ``(n_l, n_{l-1})`` after checking that they chain."""
-    if isinstance(weights, np.ndarray) or len(weights) == 0:
+    if isinstance(weights, np.ndarray) or not arguments.sequence("weights", weights):
         raise ValueError("weights must be a non-empty list with one matrix (or number) per layer")
-    matrices = [np.atleast_2d(np.asarray(w, dtype=float)) for w in weights]
+    matrices = [
+        np.atleast_2d(arguments.array(f"weights[{i}]", w)).astype(float)
+        for i, w in enumerate(weights)
+    ]
     for index, matrix in enumerate(matrices):
         if matrix.ndim != 2:
             raise ValueError(f"weights[{index}] has shape {matrix.shape}, expected two axes")
-        if not np.isfinite(matrix).all():
-            raise ValueError(f"weights[{index}] holds values that are not finite")
         if index and matrix.shape[1] != matrices[index - 1].shape[0]:
             before = matrices[index - 1].shape
             hint = " (is it transposed?)" if matrix.shape[0] == before[0] else ""
@@ -58,9 +60,8 @@ def _layer_vectors(name: str, values: Sequence | None, sizes: Sequence[int]) -> 
     """Return one vector per layer after checking lengths against ``sizes``."""
     if values is None:
         return None
-    vectors = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
-    if len(vectors) != len(sizes):
-        raise ValueError(f"{name} has {len(vectors)} layers, expected {len(sizes)}")
+    values = arguments.sequence(name, values, len(sizes), of="layers")
+    vectors = [np.atleast_1d(arguments.array(f"{name}[{i}]", v)) for i, v in enumerate(values)]
     for index, (vector, size) in enumerate(zip(vectors, sizes, strict=True)):
         if vector.shape != (size,):
             raise ValueError(f"{name}[{index}] has shape {vector.shape}, expected ({size},)")
@@ -198,10 +199,12 @@ def outline(sizes: Sequence[int], labels: Sequence[str] | None = None, *, ax: Ax
     ValueError
         When a size is not a positive integer or the labels do not match the sizes.
     """
-    if len(sizes) < 2 or any(int(n) != n or n < 1 for n in sizes):
-        raise ValueError(f"sizes is {list(sizes)}, expected two or more positive integers")
-    if labels is not None and len(labels) != len(sizes):
-        raise ValueError(f"labels has {len(labels)} entries, expected {len(sizes)}")
+    sizes = arguments.sequence("sizes", sizes)
+    whole = all(isinstance(n, (int, np.integer)) and n >= 1 for n in sizes)
+    if len(sizes) < 2 or not whole:
+        raise ValueError(f"sizes is {sizes}, expected two or more positive integers")
+    if labels is not None:
+        labels = arguments.sequence("labels", labels, len(sizes))
     shown = [min(int(n), 7) for n in sizes]
     dx, dy, radius = 3.0, 0.52, 0.19
     places = _positions(shown, dx, dy)
@@ -266,6 +269,33 @@ def _graph_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dic
     return layout
 
 
+def _checked_graph(values, edges, slopes, gradients) -> list[tuple[str, str]]:
+    """Return the edges as pairs, after checking that all parts of a graph belong together."""
+    names = list(arguments.named("values", values, of="number"))
+    edges = [
+        tuple(
+            arguments.text("edges", end) for end in arguments.sequence("edges", edge, 2, of="ends")
+        )
+        for edge in arguments.sequence("edges", edges)
+    ]
+    for argument, given in {"values": values, "slopes": slopes, "gradients": gradients}.items():
+        if given is not None and not isinstance(given, Mapping):
+            raise TypeError(f"{argument} is a {type(given).__name__}, expected a dict -> number")
+        for name, value in (given or {}).items():
+            arguments.number(f"{argument}[{name!r}]", value, finite=False)  # overflow can be shown
+    ends = [("edges", name) for edge in edges for name in edge]
+    for argument, name in [*ends, *(("gradients", name) for name in gradients or {})]:
+        if name not in names:
+            raise ValueError(f"{argument} names {name!r}, expected one of {names}")
+    for edge in slopes or {}:
+        if edge not in edges:
+            raise ValueError(f"slopes names the edge {edge}, expected one of {edges}")
+    lonely = [n for n in names[1:] if not any(n in edge for edge in edges)]
+    if lonely:
+        raise ValueError(f"values holds {lonely[0]!r}, which no edge touches")
+    return edges
+
+
 def computational_graph(
     values: Mapping[str, float],
     edges: Sequence[tuple[str, str]],
@@ -293,17 +323,8 @@ def computational_graph(
     ValueError
         When an edge, slope or gradient names a node that has no value.
     """
+    edges = _checked_graph(values, edges, slopes, gradients)
     names = list(values)
-    named = [("edges", n) for e in edges for n in e] + [("gradients", n) for n in gradients or {}]
-    for argument, name in named:
-        if name not in values:
-            raise ValueError(f"{argument} names {name!r}, expected one of {names}")
-    for edge in slopes or {}:
-        if edge not in edges:
-            raise ValueError(f"slopes names the edge {edge}, expected one of {list(edges)}")
-    lonely = [n for n in names[1:] if not any(n in edge for edge in edges)]
-    if lonely:
-        raise ValueError(f"values holds {lonely[0]!r}, which no edge touches")
     layout = _graph_layout(names, edges)
     right = max(x for x, _, _ in layout.values()) + 0.55
     low, high = -1.0 if gradients else -0.55, 2.05 if gradients else 1.6
@@ -370,11 +391,16 @@ def number_lines(steps: Sequence[tuple[str, float, float]], *, ax: Axes | None =
     ValueError
         When there are fewer than two steps, a value is not finite, or the first nudge is zero.
     """
-    steps = list(steps)
+    steps = arguments.sequence("steps", steps)
     if len(steps) < 2:
         raise ValueError(f"steps has {len(steps)} entries, expected two or more")
-    if not np.isfinite([[b, a] for _, b, a in steps]).all():
-        raise ValueError("steps holds values that are not finite")
+    for index, step in enumerate(steps):
+        name, *ends = arguments.sequence(f"steps[{index}]", step, 3)
+        arguments.text(f"steps[{index}]", name)
+        if not np.isfinite(
+            [arguments.number(f"steps[{index}]", v, finite=False) for v in ends]
+        ).all():
+            raise ValueError("steps holds values that are not finite")
     deltas = [after - before for _, before, after in steps]
     if deltas[0] == 0:
         raise ValueError("steps[0] has a nudge of zero, expected a change to follow")
@@ -420,15 +446,15 @@ def _numbered_matrices(W: Sequence) -> list[np.ndarray]:
     """Return W without a leading None, after checking that its matrices chain."""
     if isinstance(W, np.ndarray):
         raise ValueError(f"W is one array of shape {W.shape}, expected a list, a matrix per layer")
+    W = arguments.sequence("W", W)
     first = int(len(W) > 0 and W[0] is None)
     if len(W) == first:
         raise ValueError("W holds no matrix, expected one per layer")
-    matrices = [np.asarray(w, dtype=float) for w in W[first:]]
+    matrices = [
+        arguments.array(f"W[{index}]", w, 2, expected="(n_out, n_in)")
+        for index, w in enumerate(W[first:], start=first)
+    ]
     for index, matrix in enumerate(matrices, start=first):
-        if matrix.ndim != 2 or matrix.size == 0:
-            raise ValueError(f"W[{index}] has shape {matrix.shape}, expected (n_out, n_in)")
-        if not np.isfinite(matrix).all():
-            raise ValueError(f"W[{index}] holds values that are not finite")
         below = matrices[index - first - 1].shape[0] if index > first else matrix.shape[1]
         if matrix.shape[1] != below:
             hint = " (is it transposed?)" if matrix.shape[0] == below else ""
@@ -553,6 +579,8 @@ def augmented_network(weights: Sequence, biases: Sequence, *, ax: Axes | None = 
     """
     matrices = _layer_matrices(weights)
     sizes = [matrices[0].shape[1], *(m.shape[0] for m in matrices)]
+    if biases is None:
+        raise TypeError("biases is None, expected one vector per layer")
     vectors = _layer_vectors("biases", biases, sizes[1:])
     dx, dy, radius = 2.9, 1.4, 0.4
     places = _positions(sizes, dx, dy)
@@ -603,12 +631,16 @@ def matrix_equation(
         When there is no matrix, one has not two axes or is not finite, or ``highlight`` lies
         outside the last one.
     """
+    terms = arguments.sequence("terms", terms)
     matrices = [_equation_matrix(i, t) for i, t in enumerate(terms) if not isinstance(t, str)]
     if not matrices:
         raise ValueError("terms holds no matrix, expected at least one (symbol, array, rows, cols)")
     shape = matrices[-1].shape
-    if highlight is not None and not all(0 <= h < n for h, n in zip(highlight, shape, strict=True)):
-        raise ValueError(f"highlight is {highlight}, expected a place in a matrix of shape {shape}")
+    if highlight is not None:
+        place = arguments.sequence("highlight", highlight, 2)
+        place = [arguments.count("highlight", h, least=-(10**9)) for h in place]
+        if not all(0 <= h < n for h, n in zip(place, shape, strict=True)):
+            raise ValueError(f"highlight is {highlight}, expected a place in shape {shape}")
     tallest = max(m.shape[0] for m in matrices)
     wide = 1.15 * sum(m.shape[1] for m in matrices) + 0.55 * len(terms) + 0.3
     ax = _canvas(ax, wide, 0.62 * tallest + 1.4)
@@ -631,15 +663,13 @@ def matrix_equation(
 
 
 def _equation_matrix(index: int, term: tuple) -> np.ndarray:
-    if len(term) != 4:
-        raise ValueError(f"terms[{index}] has {len(term)} entries, expected 4: symbol, array, "
-                         "rows, columns")  # fmt: skip
-    matrix = np.asarray(term[1], dtype=float)
-    if matrix.ndim != 2 or matrix.size == 0:
-        raise ValueError(f"terms[{index}] has shape {matrix.shape}, expected two axes")
-    if not np.isfinite(matrix).all():
-        raise ValueError(f"terms[{index}] holds values that are not finite")
-    return matrix
+    name = f"terms[{index}]"
+    symbol, matrix, *meanings = arguments.sequence(name, term, 4, of="parts")
+    for words in (symbol, *meanings):
+        arguments.text(name, words)
+    if not symbol:
+        raise ValueError(f"{name} has no symbol")
+    return arguments.array(name, matrix, 2, expected="two axes")
 
 
 def _grid(ax: Axes, x: float, symbol: str, matrix: np.ndarray, axes: tuple, marked: tuple) -> None:
@@ -695,9 +725,10 @@ def stack(
         When letters and axes do not match or an array is empty, not finite or has four axes.
     """
     drawn = _lettered(arrays, axes)
+    operators = arguments.sequence("operators", operators)
     if len(operators) not in (0, len(arrays) - 1):
         raise ValueError(f"operators has {len(operators)} entries, expected {len(arrays) - 1}")
-    if not set(summed) <= set("".join(axes)):
+    if not set(arguments.text("summed", summed)) <= set("".join(axes)):
         raise ValueError(f"summed is {summed!r}, expected letters of {list(axes)}")
     widths, heights = zip(*(_extent(array) for array, _ in drawn.values()), strict=True)
     ends = np.cumsum(np.array(widths) + (3.0 if operators else 2.4))
@@ -713,25 +744,24 @@ def stack(
 
 def _lettered(arrays: Mapping, axes: Sequence[str]) -> dict[str, tuple[np.ndarray, str]]:
     """Return ``name -> (array, letters)`` after checking that letters and lengths agree."""
-    if not arrays or len(axes) != len(arrays):
-        raise ValueError(f"axes has {len(axes)} entries, expected {len(arrays)}, one an array")
+    arrays = arguments.named("arrays", arrays, of="array")
+    axes = arguments.sequence("axes", axes, len(arrays), of="entries (one an array)")
     lengths: dict[str, tuple[int, str]] = {}
     checked = {}
     for (name, value), letters in zip(arrays.items(), axes, strict=True):
-        array = np.asarray(value, dtype=float)
-        if not 1 <= array.ndim <= 3 or array.size == 0:
-            raise ValueError(f"{name} has shape {array.shape}, expected one to three axes")
-        if len(letters) != array.ndim:
+        full = f"arrays[{name!r}]"
+        array = arguments.array(full, value, expected="one to three axes")
+        if not 1 <= array.ndim <= 3:
+            raise ValueError(f"{full} has shape {array.shape}, expected one to three axes")
+        if len(arguments.text("axes", letters)) != array.ndim:
             raise ValueError(
-                f"{name} has shape {array.shape}, expected {len(letters)} axes for {letters!r}"
+                f"{full} has shape {array.shape}, expected {len(letters)} axes for {letters!r}"
             )
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} holds values that are not finite")
         for letter, length in zip(letters, array.shape, strict=True):
             known, where = lengths.setdefault(letter, (length, name))
             if known != length:
                 raise ValueError(
-                    f"{name} has shape {array.shape}, expected length {known} "
+                    f"{full} has shape {array.shape}, expected length {known} "
                     f"along {letter!r} like {where}"
                 )
         checked[name] = (array, letters)

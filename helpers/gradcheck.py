@@ -39,7 +39,7 @@ def unravel(vector: np.ndarray, like: Params) -> Params:
     Raises ValueError if `vector` is not 1-d or has not as many entries as `like`.
     """
     _require_arrays(like, "like")
-    vector, expected = np.asarray(vector), (_join(like).size,)
+    vector, expected = _as_array(vector, "vector"), (_join(like).size,)
     if vector.shape != expected:
         raise ValueError(f"vector has shape {vector.shape}, expected {expected} to fill like")
     return _cut(vector, like)
@@ -50,8 +50,9 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
 
     Raises ValueError if the shapes differ or a value is not finite, TypeError if it is not real.
     """
-    _require_arrays({"a": np.asarray(a), "b": np.asarray(b)}, "", finite=True)
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    given = {"a": _as_array(a, "a"), "b": _as_array(b, "b")}
+    _require_arrays(given, "", finite=True)
+    a, b = (value.astype(np.float64) for value in given.values())
     if a.shape != b.shape:
         raise ValueError(f"b has shape {b.shape}, expected {a.shape} like a")
     largest = max(np.abs(a).max(), np.abs(b).max())
@@ -209,7 +210,7 @@ class _Objective:
     """The loss as a function of one vector, held to its promises at every call."""
 
     def __init__(self, loss: Loss, params: Params, method: str, eps: float | None) -> None:
-        if method not in DEFAULT_EPS:
+        if not isinstance(method, str) or method not in DEFAULT_EPS:
             raise ValueError(f"method is {method!r}, expected one of {list(DEFAULT_EPS)}")
         eps = DEFAULT_EPS[method] if eps is None else _require_positive(eps, "eps")
         if eps > 1:
@@ -360,6 +361,13 @@ def _cut(vector: np.ndarray, like: Params) -> Params:
         params[name] = part.reshape(value.shape).copy() if is_array else part[0]
         start += part.size
     return params
+
+
+def _as_array(value: object, argument: str) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{argument} has parts of unequal shapes, expected an array") from None
 
 
 def _format(value: float, resolution: float) -> str:

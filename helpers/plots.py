@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from helpers import arguments
 from helpers.style import (
     CLASS_COLORS,
     CLASS_MARKERS,
@@ -28,18 +29,23 @@ def _axes(ax: Axes | None, figsize: tuple[float, float] = (8.0, 3.6)) -> Axes:
     return plt.subplots(figsize=figsize)[1] if ax is None else ax
 
 
-def _array(name: str, value, ndim: int) -> np.ndarray:
-    """Return ``value`` as a finite, non-empty numeric array with ``ndim`` axes."""
-    array = np.asarray(value)
-    if not np.issubdtype(array.dtype, np.number) and array.dtype != bool:
-        raise TypeError(f"{name} has dtype {array.dtype}, expected numbers")
-    if array.ndim != ndim:
-        raise ValueError(f"{name} has shape {array.shape}, expected {ndim} axes")
-    if array.size == 0:
-        raise ValueError(f"{name} is empty, expected at least one value")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} holds values that are not finite")
-    return array
+def _same_length(x: np.ndarray, y: np.ndarray) -> None:
+    if x.shape != y.shape:
+        raise ValueError(f"y has shape {y.shape}, expected {x.shape} like x")
+
+
+def _class_names(y: np.ndarray, classes: Sequence[str] | None) -> dict[float, str]:
+    """Return the name of each label in `y`, at most three."""
+    labels = np.unique(y)
+    if len(labels) > len(CLASS_COLORS):
+        raise ValueError(f"y has {len(labels)} classes, expected at most {len(CLASS_COLORS)}")
+    if classes is None:
+        return {label: f"class {label:g}" for label in labels}
+    names = arguments.sequence("classes", classes)
+    for label in labels:
+        if label not in range(len(names)):
+            raise ValueError(f"y has the label {label:g}, expected 0 to {len(names) - 1}: classes")
+    return {label: str(names[int(label)]) for label in labels}
 
 
 def curves(
@@ -70,12 +76,11 @@ def curves(
     ValueError
         When a series is empty, not finite, or not as long as ``x``.
     """
-    if not series:
-        raise ValueError("series is empty, expected at least one named curve")
+    series = arguments.named("series", series, of="curve")
     ax = _axes(ax)
     for index, (name, values) in enumerate(series.items()):
-        values = _array(f"series[{name!r}]", values, 1)
-        at = np.arange(1, len(values) + 1) if x is None else _array("x", x, 1)
+        values = arguments.array(f"series[{name!r}]", values, 1)
+        at = np.arange(1, len(values) + 1) if x is None else arguments.array("x", x, 1)
         if len(at) != len(values):
             raise ValueError(f"series[{name!r}] has {len(values)} values, expected {len(at)}")
         color = (colors or {}).get(name)
@@ -116,9 +121,10 @@ def tangent(
     ValueError
         When x and y are empty, not finite or of different length.
     """
-    x, y = _array("x", x, 1), _array("y", y, 1)
-    if x.shape != y.shape:
-        raise ValueError(f"y has shape {y.shape}, expected {x.shape} like x")
+    x, y = arguments.array("x", x, 1), arguments.array("y", y, 1)
+    _same_length(x, y)
+    at, value = arguments.number("at", at), arguments.number("value", value)
+    slope = arguments.number("slope", slope)
     ax = _axes(ax, (4.0, 3.2))
     ax.plot(x, y, color=color)
     margin = 0.08 * (np.ptp(y) or 1.0)
@@ -129,6 +135,15 @@ def tangent(
     ax.plot([at], [value], "o", color=INK, ms=7, zorder=4)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return ax
+
+
+def _require_numbers(argument: str, given: Mapping[str, float], names: Mapping) -> None:
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument} is a {type(given).__name__}, expected a dict name -> number")
+    for name in names:
+        if name not in given:
+            raise ValueError(f"{argument} has no entry {name!r}, expected one per curve")
+        arguments.number(f"{argument}[{name!r}]", given[name])
 
 
 def tangent_panels(
@@ -158,15 +173,16 @@ def tangent_panels(
     ValueError
         When there is no curve, or a curve has no value or slope.
     """
-    if not curves:
-        raise ValueError("curves is empty, expected at least one named curve")
+    x, at = arguments.array("x", x, 1), arguments.number("at", at)
+    curves = arguments.named("curves", curves, of="curve")
+    for name, y in curves.items():
+        if len(arguments.array(f"curves[{name!r}]", y, 1)) != len(x):
+            raise ValueError(f"curves[{name!r}] has {len(y)} values, expected {len(x)} like x")
     for argument, given in (("values", values), ("slopes", slopes)):
-        for name in curves:
-            if name not in given:
-                raise ValueError(f"{argument} has no entry {name!r}, expected one per curve")
+        _require_numbers(argument, given, curves)
     figure, axes = plt.subplots(1, len(curves), figsize=(8, 2.9), squeeze=False)
     for ax, (name, y) in zip(axes.flat, curves.items(), strict=True):
-        labels = {"xlabel": symbol(xlabel), "ylabel": symbol(name)}
+        labels = {"xlabel": symbol(arguments.text("xlabel", xlabel)), "ylabel": symbol(name)}
         tangent(x, y, at, values[name], slopes[name], color=quantity_color(name), ax=ax, **labels)
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
@@ -180,9 +196,8 @@ def labelled_points(
 
     The legend and the vertical axis call the label by its ``letter``.
     """
-    x, y = _array("x", x, 1), _array("y", y, 1)
-    if x.shape != y.shape:
-        raise ValueError(f"y has shape {y.shape}, expected {x.shape} like x")
+    x, y = arguments.array("x", x, 1), arguments.array("y", y, 1)
+    _same_length(x, y)
     ax = _axes(ax, (8.0, 2.6))
     for index, label in enumerate(np.unique(y)):
         chosen = y == label
@@ -205,17 +220,14 @@ def scatter_classes(
     ValueError
         When X has not two columns, y not one label a row, or there are more than three classes.
     """
-    X, y = _array("X", X, 2), _array("y", y, 1)
+    X, y = arguments.array("X", X, 2), arguments.array("y", y, 1)
     if X.shape[1] != 2:
         raise ValueError(f"X has shape {X.shape}, expected (N, 2)")
     if len(y) != len(X):
         raise ValueError(f"y has shape {y.shape}, expected ({len(X)},) like the rows of X")
-    labels = np.unique(y)
-    if len(labels) > len(CLASS_COLORS):
-        raise ValueError(f"y has {len(labels)} classes, expected at most {len(CLASS_COLORS)}")
+    names = _class_names(y, classes)
     ax = _axes(ax, (4.6, 4.2))
-    for index, label in enumerate(labels):
-        name = classes[int(label)] if classes else f"class {label:g}"
+    for index, (label, name) in enumerate(names.items()):
         ax.scatter(
             *X[y == label].T, s=14, marker=CLASS_MARKERS[index], color=CLASS_COLORS[index],
             alpha=0.75, linewidths=0, label=name, zorder=2,
@@ -239,7 +251,7 @@ def decision_regions(
     Parameters
     ----------
     predict : callable ``(M, 2) -> (M,)``
-        Returns one class per row, counted from 0.
+        Returns one class per row, counted from 0; where it is NaN the plane stays blank.
 
     Raises
     ------
@@ -248,6 +260,8 @@ def decision_regions(
     """
     from matplotlib.colors import ListedColormap
 
+    arguments.function("predict", predict)
+    resolution = arguments.count("resolution", resolution, least=2, most=2000)
     ax = scatter_classes(X, y, classes=classes, ax=ax)
     X = np.asarray(X, dtype=float)
     margin = 0.08 * np.ptp(X, axis=0) + 1e-9
@@ -255,6 +269,8 @@ def decision_regions(
     grid = np.meshgrid(*(np.linspace(low[i], high[i], resolution) for i in (0, 1)))
     points = np.column_stack([g.ravel() for g in grid])
     labels = np.asarray(predict(points))
+    if labels.dtype.kind not in "biuf":
+        raise TypeError(f"predict returned dtype {labels.dtype}, expected numbers")
     if labels.shape != (len(points),):
         raise ValueError(f"predict returned shape {labels.shape}, expected ({len(points)},)")
     ax.pcolormesh(
@@ -294,14 +310,14 @@ def heatmap(
     ValueError
         When the matrix is not a finite two-axis array or the labels do not match it.
     """
-    matrix = _array("matrix", matrix, 2)
+    matrix = arguments.array("matrix", matrix, 2)
     for name, labels, size in (("rows", rows, 0), ("columns", columns, 1)):
-        if labels is not None and len(labels) != matrix.shape[size]:
-            raise ValueError(f"{name} has {len(labels)} labels, expected {matrix.shape[size]}")
+        if labels is not None:
+            arguments.sequence(name, labels, matrix.shape[size], of="labels")
     ax = _axes(ax, (6.0, 4.0))
     scale = {"cmap": "cividis"}
     if center is not None:
-        reach = np.abs(matrix - center).max() or 1.0
+        reach = np.abs(matrix - arguments.number("center", center)).max() or 1.0
         scale = {"cmap": DIVERGING, "vmin": center - reach, "vmax": center + reach}
     image = ax.imshow(matrix, aspect="auto", **scale)
     if fmt is not None:
@@ -333,7 +349,8 @@ def confusion_matrix(
     ValueError
         When counts is not square or does not match the classes.
     """
-    counts = _array("counts", counts, 2)
+    counts = arguments.array("counts", counts, 2)
+    classes = arguments.sequence("classes", classes)
     if counts.shape != (len(classes), len(classes)):
         expected = (len(classes), len(classes))
         raise ValueError(f"counts has shape {counts.shape}, expected {expected} like classes")
@@ -377,15 +394,16 @@ def image_grid(
     ValueError
         When the images are not finite, not square when flat, or the titles do not match.
     """
-    images = np.asarray(images)
+    images = arguments.array("images", images)
+    columns = arguments.count("columns", columns, most=100)
     if images.ndim == 2:
         side = round(np.sqrt(images.shape[1]))
         if side * side != images.shape[1]:
             raise ValueError(f"images has {images.shape[1]} pixels a row, expected a square number")
         images = images.reshape(-1, side, side)
-    images = _array("images", images, 3)
-    if titles is not None and len(titles) != len(images):
-        raise ValueError(f"titles has {len(titles)} entries, expected {len(images)}")
+    images = arguments.array("images", images, 3)
+    if titles is not None:
+        titles = arguments.sequence("titles", titles, len(images))
     lines = -(-len(images) // columns)
     extra = 0.26 if titles is not None else 0.0
     size = (8.0, lines * (8.0 / columns + extra) + (0.35 if title else 0))
@@ -419,9 +437,10 @@ def bars(
     ValueError
         When there is no bar or a height is not finite.
     """
-    values = _array("heights", list(heights.values()), 1)
+    heights = arguments.named("heights", heights, of="bar")
+    values = arguments.array("heights", list(heights.values()), 1)
     ax = _axes(ax, (8.0, 3.0))
-    drawn = ax.bar(list(heights), values, color=color, width=0.7)
+    drawn = ax.bar([str(name) for name in heights], values, color=color, width=0.7)
     ax.bar_label(drawn, [format(v, fmt) for v in values], padding=2, fontsize=9)
     ax.grid(False, axis="x")
     ax.set(ylabel=ylabel)
@@ -456,25 +475,27 @@ def scatter_3d(
         When A has not three columns or leaves the cube, y not one label a row, there are more
         than three classes, the plane has no direction, or ``ax`` is not three-dimensional.
     """
-    A, y = _array("A", A, 2), _array("y", y, 1)
+    A, y = arguments.array("A", A, 2), arguments.array("y", y, 1)
     if A.shape[1] != 3 or A.min() < 0 or A.max() > 1:
         given = f"shape {A.shape} and values from {A.min():.3g} to {A.max():.3g}"
         raise ValueError(f"A has {given}, expected (N, 3) and values between 0 and 1")
     if len(y) != len(A):
         raise ValueError(f"y has shape {y.shape}, expected ({len(A)},) like the rows of A")
-    present = np.unique(y)
-    if len(present) > len(CLASS_COLORS):
-        raise ValueError(f"y has {len(present)} classes, expected at most {len(CLASS_COLORS)}")
+    names = _class_names(y, classes)
+    if plane is not None:
+        plane = arguments.sequence("plane", plane, 2)
+        w, b = arguments.array("plane[0]", plane[0], 1), arguments.number("plane[1]", plane[1])
+        if w.shape != (3,) or not w.any():
+            raise ValueError(f"plane[0] is {w}, expected three numbers, not all of them zero")
     ax = _axes_3d(ax, labels, view, title)
     ax.computed_zorder = False  # by distance, one class could hide another altogether
-    for index, label in enumerate(present):
+    for index, (label, name) in enumerate(names.items()):
         ax.scatter(
             *A[y == label].T, s=12, marker=CLASS_MARKERS[index], color=CLASS_COLORS[index],
-            alpha=0.7, linewidths=0, depthshade=False,
-            label=classes[int(label)] if classes else f"class {label:g}",
+            alpha=0.7, linewidths=0, depthshade=False, label=name,
         )  # fmt: skip
     if plane is not None:
-        _draw_plane(ax, _array("plane[0]", plane[0], 1), float(plane[1]))
+        _draw_plane(ax, w, b)
     ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_ticks([0, 0.5, 1], ["0", "½", "1"])
@@ -507,12 +528,17 @@ def surface(
         When limits do not ascend, ``f`` does not return one finite value a row, or ``ax`` is not
         three-dimensional.
     """
+    arguments.function("f", f)
+    resolution = arguments.count("resolution", resolution, least=2, most=2000)
+    limits = [arguments.number("limits", v) for v in arguments.sequence("limits", limits, 2)]
     low, high = limits
     if not low < high:
-        raise ValueError(f"limits is {limits}, expected (low, high) with low < high")
+        raise ValueError(f"limits is ({low:g}, {high:g}), expected (low, high) with low < high")
+    if level is not None:
+        level = arguments.number("level", level)
     grid = np.meshgrid(*[np.linspace(low, high, resolution)] * 2)
     points = np.column_stack([g.ravel() for g in grid])
-    heights = _array("f(points)", f(points), 1)
+    heights = arguments.array("f(points)", f(points), 1)
     if len(heights) != len(points):
         raise ValueError(f"f returned shape {heights.shape}, expected ({len(points)},)")
     heights = heights.reshape(grid[0].shape)
@@ -536,8 +562,8 @@ def _axes_3d(ax: Axes | None, labels: Sequence[str], view: tuple, title: str) ->
         ax = plt.figure(figsize=(5.6, 4.6)).add_subplot(projection="3d")
     if ax.name != "3d":
         raise ValueError(f"ax has projection {ax.name!r}, expected '3d'")
-    if len(labels) != 3:
-        raise ValueError(f"labels has {len(labels)} entries, expected 3")
+    labels = arguments.sequence("labels", labels, 3)
+    view = [arguments.number("view", angle) for angle in arguments.sequence("view", view, 2)]
     for axis, label in zip((ax.xaxis, ax.yaxis, ax.zaxis), labels, strict=True):
         axis.set_pane_color("white")
         axis.set_rotate_label(False)
@@ -552,8 +578,6 @@ def _draw_plane(ax: Axes, w: np.ndarray, b: float) -> None:
     """Draw the part of the plane ``w · a + b = 0`` inside the unit cube, if there is any."""
     from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-    if w.shape != (3,) or not w.any():
-        raise ValueError(f"plane[0] is {w}, expected three numbers, not all of them zero")
     corners = np.array(list(np.ndindex(2, 2, 2)), dtype=float)
     heights = corners @ w + b
     cuts = [

@@ -6,7 +6,6 @@ the public network is never touched.
 
 import errno
 import gzip
-import hashlib
 import math
 import os
 import pickle
@@ -15,9 +14,8 @@ import sys
 import threading
 import time
 import tracemalloc
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import FrozenInstanceError
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +25,7 @@ from hypothesis import strategies as st
 
 from helpers import datasets
 from helpers.datasets import DatasetError
+from helpers.tests.mirrors import StandIns, fill, found, idx, mirror, send, start_fetching
 
 # --- generated data
 
@@ -160,11 +159,6 @@ def test_dataset_shows_shapes_and_is_frozen():
 # --- the parser
 
 
-def idx(array):
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    return header + array.astype(np.uint8).tobytes()
-
-
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 4), (1,)])
 def test_parser_reads_back_what_was_written(shape):
     array = np.arange(math.prod(shape), dtype=np.uint8).reshape(shape)
@@ -220,17 +214,9 @@ CONTENT = {
     "t10k-images-idx3-ubyte": np.arange(2 * 4 * 4).reshape(2, 4, 4),
     "t10k-labels-idx1-ubyte": np.arange(2) + 7,
 }
-NAMES = list(CONTENT)
-FILES = tuple(
-    datasets.MnistFile(name, hashlib.sha256(idx(array)).hexdigest(), array.shape)
-    for name, array in CONTENT.items()
-)
-PACKED = {f"{name}.gz": gzip.compress(idx(array), mtime=0) for name, array in CONTENT.items()}
-
-
-def replaced(name, content):
-    """Return the served files with one of them replaced."""
-    return {**PACKED, f"{name}.gz": content}
+STAND_INS = StandIns(CONTENT)
+NAMES, FILES, PACKED = STAND_INS.names, STAND_INS.files, STAND_INS.packed
+replaced = STAND_INS.replaced
 
 
 @pytest.fixture(autouse=True)
@@ -248,51 +234,6 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "MNIST_FILES", FILES)
     monkeypatch.delenv("MNIST_DIR", raising=False)
     return folder
-
-
-def fill(folder, files=PACKED):
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    return folder
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serve `server.files`; an entry that is a function answers for itself."""
-
-    def do_GET(self):
-        self.server.requests.append(self.path)
-        answer = self.server.files.get(self.path.lstrip("/"), lambda h: h.send_error(404))
-        if callable(answer):
-            answer(self)
-        else:
-            send(self, answer)
-
-    def log_message(self, *args):
-        pass
-
-
-def send(handler, body, *, length=None):
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(body) if length is None else length))
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-@contextmanager
-def mirror(files):
-    """Run a mirror on this machine; give its URL, with the paths asked for in `.requests`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files, server.requests = files, []
-    server.url = f"http://127.0.0.1:{server.server_port}/"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture
@@ -348,8 +289,8 @@ def test_file_unpacked_by_a_browser_under_its_packed_name_is_read(home):
 
 @pytest.mark.filterwarnings("error")  # a place that counts is not warned about
 def test_places_are_tried_in_order(home, tmp_path, monkeypatch):
-    given, named = fill(tmp_path / "given"), fill(tmp_path / "named")
-    fill(home)
+    given, named = fill(tmp_path / "given", PACKED), fill(tmp_path / "named", PACKED)
+    fill(home, PACKED)
     monkeypatch.setenv("MNIST_DIR", str(named))
     assert datasets.mnist_available(given) == given
     assert datasets.mnist_available(str(given)) == given
@@ -361,7 +302,7 @@ def test_places_are_tried_in_order(home, tmp_path, monkeypatch):
 
 
 def test_incomplete_named_folder_is_passed_over_with_a_warning(home, tmp_path):
-    fill(home)
+    fill(home, PACKED)
     fill(tmp_path / "part", {"train-images-idx3-ubyte.gz": b"whatever"})
     with pytest.warns(UserWarning, match=r"directory .*part lacks train-labels-idx1-ubyte"):
         assert_loaded(datasets.load_mnist(tmp_path / "part", download=False))
@@ -369,7 +310,7 @@ def test_incomplete_named_folder_is_passed_over_with_a_warning(home, tmp_path):
 
 def test_relative_mnist_dir_is_also_read_from_the_project_folder(home, tmp_path, monkeypatch):
     project = tmp_path / "project"
-    fill(tmp_path / "shared")
+    fill(tmp_path / "shared", PACKED)
     (project / "notebooks").mkdir(parents=True)
     monkeypatch.setattr(datasets, "REPOSITORY", project)
     monkeypatch.setenv("MNIST_DIR", "../shared")
@@ -420,7 +361,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_file_is_an_error_even_if_another_copy_is_good(home, tmp_path, damage):
-    fill(home)
+    fill(home, PACKED)
     content, problem = DAMAGE[damage]
     folder = fill(tmp_path / "given", replaced(NAMES[0], content))
     assert datasets.mnist_available(folder) == folder  # so that the error below is seen
@@ -437,7 +378,7 @@ def test_gzip_bomb_is_not_unpacked_beyond_the_expected_size(monkeypatch):
 
 
 def test_huge_file_is_not_read_beyond_the_size_it_may_have(home):
-    fill(home)
+    fill(home, PACKED)
     os.truncate(home / f"{NAMES[0]}.gz", 50_000_000)
     tracemalloc.start()
     try:
@@ -448,7 +389,7 @@ def test_huge_file_is_not_read_beyond_the_size_it_may_have(home):
 
 
 def test_unreadable_file_is_named(home, monkeypatch):
-    fill(home)
+    fill(home, PACKED)
 
     def refuse(*args, **kwargs):
         raise OSError(errno.EIO, "Input/output error")
@@ -458,10 +399,6 @@ def test_unreadable_file_is_named(home, monkeypatch):
 
 
 # --- fetching
-
-
-def found(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
 def test_missing_files_are_downloaded_once_with_a_progress_bar(home, serve, capfd):
@@ -520,16 +457,6 @@ def endless(handler):
         handler.wfile.write(bytes(1 << 16))
 
 
-def tolerant(answer):
-    """Let the client hang up on `answer`."""
-
-    def respond(handler):
-        with suppress(ConnectionError):
-            answer(handler)
-
-    return respond
-
-
 FAULTS = {
     "404": (lambda h: h.send_error(404), "404"),
     "500": (lambda h: h.send_error(500), "500"),
@@ -562,7 +489,7 @@ def impatient(monkeypatch):
 @pytest.mark.filterwarnings("error")
 def test_faulty_mirror_is_reported_and_leaves_nothing(home, serve, impatient, fault):
     answer, problem = FAULTS[fault]
-    serve(replaced(NAMES[0], tolerant(answer) if callable(answer) else answer))
+    serve(replaced(NAMES[0], answer))
     assert_refused(problem, f"{NAMES[0]}.gz")
     assert found(home) == {}
 
@@ -570,9 +497,7 @@ def test_faulty_mirror_is_reported_and_leaves_nothing(home, serve, impatient, fa
 @pytest.mark.parametrize("fault", FAULTS)
 def test_second_mirror_serves_where_the_first_fails(home, serve, impatient, fault):
     answer, _ = FAULTS[fault]
-    first, second = serve(
-        replaced(NAMES[0], tolerant(answer) if callable(answer) else answer), PACKED
-    )
+    first, second = serve(replaced(NAMES[0], answer), PACKED)
     assert_loaded(datasets.load_mnist())
     assert found(home) == PACKED
     assert second.requests == [f"/{NAMES[0]}.gz"]
@@ -688,31 +613,6 @@ def test_remains_of_a_killed_fetch_are_removed_but_not_those_of_one_at_work(home
     assert found(home) == {**PACKED, ".new.2-bb.tmp": b"half"}
 
 
-# A process of its own, with the stand-ins in place: it reads the name of a folder and mirrors.
-PROCESS = f"""
-import sys
-from pathlib import Path
-from helpers import datasets
-from helpers.datasets import MnistFile
-datasets.MNIST_FILES = {FILES}
-datasets.MNIST_HOME = Path(sys.argv[1])
-datasets.MNIST_MIRRORS = tuple(sys.argv[2:])
-sys.exit(datasets.main())
-"""
-
-
-def start_fetching(home, *mirrors):
-    return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, str(home), *mirrors],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},  # the path of `home` is printed
-        encoding="utf-8",
-        cwd=datasets.REPOSITORY,
-    )
-
-
 def test_two_processes_fetching_at_once_both_succeed(home):
     both_here = threading.Barrier(2, timeout=20)
 
@@ -721,7 +621,7 @@ def test_two_processes_fetching_at_once_both_succeed(home):
         send(handler, PACKED[f"{NAMES[0]}.gz"])
 
     with mirror(replaced(NAMES[0], together)) as server:
-        processes = [start_fetching(home, server.url) for _ in range(2)]
+        processes = [start_fetching(STAND_INS, home, server.url) for _ in range(2)]
         results = [process.communicate(timeout=30) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], results
     assert found(home) == PACKED
@@ -739,14 +639,14 @@ def test_killed_process_leaves_no_damage_and_the_next_one_completes(home):
         release.wait(20)
 
     with mirror(replaced(NAMES[1], hold)) as server:
-        process = start_fetching(home, server.url)
+        process = start_fetching(STAND_INS, home, server.url)
         assert reached.wait(20)
         process.kill()
         process.communicate(timeout=20)
         release.set()
         assert found(home) == {f"{NAMES[0]}.gz": PACKED[f"{NAMES[0]}.gz"]}
         server.files = PACKED
-        process = start_fetching(home, server.url)
+        process = start_fetching(STAND_INS, home, server.url)
         output, _ = process.communicate(timeout=20)
     assert process.returncode == 0
     assert NAMES[0] not in output
@@ -766,7 +666,7 @@ def test_make_data_says_in_one_line_what_it_did(home, serve, capsys):
 
 def test_make_data_fetches_home_even_when_mnist_dir_is_complete(home, serve, tmp_path, monkeypatch):
     serve(PACKED)
-    monkeypatch.setenv("MNIST_DIR", str(fill(tmp_path / "elsewhere")))
+    monkeypatch.setenv("MNIST_DIR", str(fill(tmp_path / "elsewhere", PACKED)))
     assert datasets.main() == 0
     assert found(home) == PACKED
 

@@ -92,7 +92,7 @@ def test_matrix_equation_fills_one_entry_of_a_bias_that_is_a_column():
         ([("x", np.ones(3), "", "")], None, r"terms\[0\] has shape \(3,\), expected two axes"),
         ([("x", np.ones((2, 0)), "", "")], None, "two axes"),
         (["=", ("x", [[np.nan]], "", "")], None, r"terms\[1\] holds values that are not finite"),
-        ([("x", A)], None, r"terms\[0\] has 2 entries, expected 4"),
+        ([("x", A)], None, r"terms\[0\] has 2 parts, expected 4"),
         ([("x", A, "", "")], (2, 0), r"highlight is \(2, 0\), .* shape \(2, 3\)"),
         ([("x", A, "", "")], (0, -1), "highlight"),
     ],

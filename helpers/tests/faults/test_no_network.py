@@ -1,0 +1,98 @@
+"""Notebooks executed under a guard that notes and refuses every way out of this machine.
+
+The guard is an audit hook of the Python that runs the kernel: no code in the notebook gets around
+it. What is said to be impossible is tried first, to see that the guard stands.
+"""
+
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from helpers import runs
+
+pytestmark = pytest.mark.faults
+
+GUARD = """
+import os, sys
+
+NOTES = open(os.environ["GUARD_NOTES"], "a", buffering=1, encoding="utf-8")
+NOTES.write("guarded\\n")
+LOCAL = ("127.0.0.1", "::1", "localhost", "", None)
+
+def guard(event, arguments):
+    host = None
+    if event in ("socket.connect", "socket.sendto", "socket.bind"):
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None  # None: a path on this machine
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname", "urllib.Request"):
+        host = arguments[0]
+    elif event == "subprocess.Popen" and os.path.basename(str(arguments[0])) in ("curl", "wget"):
+        host = str(arguments[0])
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host not in LOCAL and not (event == "socket.bind" and host == "0.0.0.0"):
+        NOTES.write(f"refused {event} {host}\\n")
+        raise PermissionError(f"no network here: {event} {host}")
+
+sys.addaudithook(guard)
+"""
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """Return a function that runs a notebook under the guard, and gives status and notes."""
+    (tmp_path / "sitecustomize.py").write_text(GUARD, encoding="utf-8")
+    notes = tmp_path / "notes"
+
+    def run(name, folder):
+        command = [sys.executable, "-m", "helpers.runs", "run", name, "--folder", str(folder)]
+        command += ["--output-dir", str(tmp_path / "out")]
+        environment = os.environ | {"PYTHONPATH": str(tmp_path), "GUARD_NOTES": str(notes)}
+        done = subprocess.run(
+            command, cwd=runs.ROOT, env=environment, capture_output=True, text=True, timeout=300
+        )
+        return done, notes.read_text(encoding="utf-8").splitlines()
+
+    return run
+
+
+ATTEMPTS = {
+    "a page": "import urllib.request; urllib.request.urlopen('https://192.0.2.1/')",
+    "a bare address": "import socket; socket.create_connection(('192.0.2.1', 80), 1)",
+    "a name": "import socket; socket.getaddrinfo('example.org', 443)",
+    "a datagram": "import socket as s; s.socket(type=s.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 9))",
+    "a table": "import pandas; pandas.read_csv('https://192.0.2.1/a.csv')",
+}
+
+
+@pytest.mark.parametrize("attempt", ["a page", "a datagram"])
+def test_the_guard_refuses_a_notebook_that_reaches_out(guarded, tmp_path, attempt):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    nbformat.write(new_notebook(cells=[new_code_cell(ATTEMPTS[attempt])]), folder / "out.ipynb")
+    done, notes = guarded("out", folder)
+    assert done.returncode == 1
+    assert "no network here" in done.stderr
+    assert any(note.startswith("refused") for note in notes)
+
+
+def test_the_guard_knows_every_way_out(tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "GUARD_NOTES": str(tmp_path / "n")}
+    (tmp_path / "sitecustomize.py").write_text(GUARD, encoding="utf-8")
+    for source in ATTEMPTS.values():
+        command = [sys.executable, "-c", source]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert "no network here" in done.stderr, source
+
+
+@pytest.mark.parametrize("number", ["01", "02", "03"])  # the others take minutes
+def test_a_notebook_of_the_series_never_reaches_out(guarded, number):
+    (name,) = [name for name in runs.notebook_names() if name.startswith(number)]
+    done, notes = guarded(name, runs.NOTEBOOKS)
+    assert done.returncode == 0, done.stderr
+    assert notes.count("guarded") >= 2  # the command and its kernel
+    assert set(notes) == {"guarded"}
