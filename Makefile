@@ -19,7 +19,10 @@ ENVIRONMENT = "$(PYTHON)" .ci/environment.py
 endif
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lab data execute lock clean environment
+.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser lock clean environment
+
+# Tests share the processors among processes, so each keeps to one thread for its matrix products.
+ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
 
 help:  ## show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -33,7 +36,8 @@ run: environment  ## execute the notebooks into runs/; NB=10_mnist for one, PARA
 test: environment  ## lint, unit tests of helpers, and the committed outputs of every notebook
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet .
-	@$(PY) -m pytest -q -rs --nbval --nbval-current-env $(ARGS)
+	@$(ONE_THREAD) $(PY) -m pytest -q -rs --nbval --nbval-current-env \
+	  -n logical --maxprocesses 4 --dist loadscope $(ARGS)
 
 lab: environment  ## JupyterLab in notebooks/, reachable from this machine only
 	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
@@ -44,13 +48,37 @@ data: environment  ## fetch MNIST into data/mnist/
 execute: environment  ## re-execute the notebooks in place and clean them; NB=10_mnist for one
 	@$(PY) -m helpers.runs execute $(NB)
 
+sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_rate=0.003,0.01"; WORKERS=2 or SCHEDULER=tcp://…
+	@$(PY) -m helpers.runs sweep $(NB) $(GRID) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
+
+bench: environment  ## time notebook 11 against the frameworks installed, with one thread and with all; writes runs/bench.json
+	@$(PY) -m helpers.bench $(ARGS)
+
+student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
+	@$(PY) -m helpers.editions student $(NB)
+
+slides: environment  ## a deck of slides for every notebook into build/slides/
+	@$(PY) -m helpers.pages slides $(NB)
+
+html: environment  ## a page for every notebook into build/html/, to read or print
+	@$(PY) -m helpers.pages html $(NB)
+
+test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
+	@$(PY) .ci/matrix.py $(VARIANTS) $(if $(NB),--notebooks $(NB))
+
+test-faults: environment  ## the slow tests: planted bugs, broken transfers, kills at random moments
+	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m faults helpers/tests $(ARGS)
+
+test-browser: environment  ## JupyterLab, slides and pages in headless Chromium; screenshots in runs/browser/
+	@$(PY) -m pytest -q -rs -m browser helpers/tests/browser $(ARGS)
+
 lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --output-file requirements.txt $(UPGRADE) \
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' --quiet
 
-clean:  ## remove results and caches; keep .venv and the data
-	@rm -rf runs build .pytest_cache .ruff_cache .hypothesis .coverage
+clean:  ## remove results and caches; keep .venv, the data and build/student*, where somebody may have worked
+	@rm -rf runs build/teacher build/slides build/html .pytest_cache .ruff_cache .hypothesis .coverage
 	@find helpers notebooks .ci -depth \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.tmp' \) -exec rm -rf {} +
 
 environment:
