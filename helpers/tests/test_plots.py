@@ -136,6 +136,14 @@ def test_decision_regions_ask_the_predictor_over_the_whole_plane():
     assert ax.collections[-1].get_array().size == 400
 
 
+def test_where_the_predictor_gives_no_class_the_plane_stays_blank():
+    ax = plots.decision_regions(lambda p: np.where(p[:, 0] > 1, 1, np.nan), X, Y, resolution=20)
+    shade = np.ma.filled(ax.collections[-1].get_array().astype(float), np.nan).ravel()
+    assert 0 < np.isnan(shade).sum() < 400
+    with pytest.raises(TypeError, match="predict returned dtype"):
+        plots.decision_regions(lambda p: ["a"] * len(p), X, Y, resolution=20)
+
+
 def test_decision_regions_check_what_the_predictor_returns():
     with pytest.raises(ValueError, match=r"predict returned shape \(400, 2\), expected \(400,\)"):
         plots.decision_regions(lambda points: points, X, Y, resolution=20)
