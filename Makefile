@@ -40,7 +40,7 @@ test: environment  ## lint, unit tests of helpers, and the committed outputs of 
 	  -n logical --maxprocesses 4 --dist loadscope $(ARGS)
 
 lab: environment  ## JupyterLab in notebooks/, reachable from this machine only
-	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir=notebooks $(ARGS)
+	@$(PY) -m jupyterlab --ServerApp.ip=127.0.0.1 --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --ServerApp.root_dir=notebooks $(ARGS)
 
 data: environment  ## fetch MNIST into data/mnist/
 	@$(PY) -m helpers.datasets
