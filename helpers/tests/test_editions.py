@@ -212,6 +212,7 @@ def nbgrader(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Object of type <Submitted")  # SQLAlchemy, about nbgrader
+@pytest.mark.faults
 def test_nbgrader_releases_the_student_edition_and_grades_what_comes_back(
     build, tmp_path, nbgrader
 ):
