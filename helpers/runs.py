@@ -35,6 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
 KERNEL = "python3"  # as installed with ipykernel in this environment: the interpreter in use
+# A kernel listens at ports that were free a moment before; now and then somebody else was quicker.
+KERNEL_STARTS = 3
 METRICS = "application/vnd.backprop.metrics+json"  # MIME type under which metrics are stored
 KEPT_METADATA = {"tags", "slideshow", "jupyter", "nbgrader", "editable", "deletable"}
 
@@ -268,10 +270,25 @@ def _discard_results(output: Path) -> Path:
 
 def _execute_with_papermill(path: Path, output: Path, values: dict, progress: bool) -> None:
     """Execute the notebook at `path` into `output`; a NotebookError says which cell failed."""
+    for attempt in range(1, KERNEL_STARTS + 1):
+        current = _CurrentCell()
+        try:
+            return _execute_once(path, output, values, progress, current)
+        except NotebookError:
+            raise
+        except RuntimeError as error:  # what nbclient raises when no kernel answers
+            if current.cell is not None:
+                raise
+            reason = f"its kernel did not start in {attempt} attempts: {error}"
+    raise NotebookError(current.describe_failure(path, reason))
+
+
+def _execute_once(
+    path: Path, output: Path, values: dict, progress: bool, current: _CurrentCell
+) -> None:
     import papermill
     from nbclient.exceptions import DeadKernelError
 
-    current = _CurrentCell()
     try:
         papermill.execute_notebook(
             path, output, values, kernel_name=KERNEL, language="python", cwd=path.parent,
@@ -292,10 +309,17 @@ def _execute_with_papermill(path: Path, output: Path, values: dict, progress: bo
 
 
 def _kernel_config() -> Config:
-    """Encrypt what passes between us and a kernel, which other users could read otherwise."""
+    """Return how a kernel is started and spoken to."""
     from traitlets.config import Config
 
-    return Config({"KernelManager": {"transport_encryption": "auto"}})
+    return Config(
+        {
+            # Other users of the machine could read the messages otherwise.
+            "KernelManager": {"transport_encryption": "auto"},
+            # A kernel is interrupted before it is shut down, and would report that as an error.
+            "NotebookClient": {"extra_arguments": ["--log-level=CRITICAL"]},
+        }
+    )
 
 
 class _CurrentCell:

@@ -158,6 +158,35 @@ def test_a_kernel_that_dies_names_the_cell(notebooks, tmp_path):
         runs.run_notebook("02_dead", {}, tmp_path, folder=notebooks)
 
 
+def stillborn_kernels(folder, monkeypatch, count):
+    """Let the next `count` kernels exit before they answer; return the file that counts down."""
+    folder.mkdir()
+    left = folder / "left"
+    left.write_text(str(count))
+    (folder / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        f"left = {str(left)!r}\n"
+        "if 'ipykernel_launcher' in sys.orig_argv and (count := int(open(left).read())):\n"
+        "    open(left, 'w').write(str(count - 1))\n"
+        "    os._exit(1)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    return left
+
+
+def test_a_kernel_that_does_not_start_gets_another_chance(notebooks, tmp_path, monkeypatch, capfd):
+    left = stillborn_kernels(tmp_path / "site", monkeypatch, runs.KERNEL_STARTS - 1)
+    assert runs.run_notebook("01_good", {}, tmp_path, folder=notebooks).headline == "3 units"
+    assert left.read_text() == "0"
+    assert "KeyboardInterrupt" not in capfd.readouterr().err  # what stops a kernel is no error
+
+
+def test_a_kernel_that_never_starts_is_a_failure_of_the_notebook(notebooks, tmp_path, monkeypatch):
+    stillborn_kernels(tmp_path / "site", monkeypatch, 1000)
+    with pytest.raises(runs.NotebookError, match=r"^01_good: its kernel did not start in 3 attem"):
+        runs.run_notebook("01_good", {}, tmp_path, folder=notebooks)
+
+
 def test_an_exception_that_is_meant_to_be_seen_is_no_failure(notebooks, tmp_path):
     write_notebook(notebooks, "02_meant", "1 / 0", tags=["raises-exception"])
     result = runs.run_notebook("02_meant", {}, tmp_path, folder=notebooks)
