@@ -236,7 +236,8 @@ def run(variant: Variant, notebooks: Sequence[str] = ()) -> Row:
         if variant.minor:
             python = environment(variant.minor, variant.packages)
         folder = copy_checkout(WORK / variant.copied_to) if variant.copied_to else ROOT
-        environ = {**os.environ, "PYTHONPATH": str(folder), **variant.environ}
+        one_thread = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        environ = {**os.environ, **one_thread, "PYTHONPATH": str(folder), **variant.environ}
         if (ROOT / "data" / "mnist").is_dir():
             environ.setdefault("MNIST_DIR", str(ROOT / "data" / "mnist"))
         facts.update(probe(python, environ))
@@ -288,6 +289,8 @@ def _pytest(
     if variant.packages == "oldest" and not notebooks:
         paths.insert(0, "helpers")
     command = [python, "-m", "pytest", "-q", "-rs", "--nbval", "--nbval-current-env"]
+    if variant.threads < 2:  # several processes with several threads each would be slower than one
+        command += ["-n", "logical", "--maxprocesses", "4", "--dist", "loadscope"]
     command += ["--color=no", "-p", "no:cacheprovider", *variant.options, *paths]
     path = WORK / f"{variant.name}.log"
     with path.open("w", encoding="utf-8") as log:

@@ -114,7 +114,7 @@ def main() -> int:
     """Race and print the table; return the exit status."""
     sys.stdout.reconfigure(errors="replace")
     try:
-        result = bench()
+        result = bench(runs.RUNS)
     except runs.NotebookError as error:
         print(f"FAILED {error}", file=sys.stderr)
         return 1

@@ -1170,6 +1170,7 @@ def check_step_flops(step_flops: Callable) -> Verdict:
             "this is the way forward alone.": forward,
             "the error goes back through a product, too, in every layer but the first.": 2
             * forward,
+            "it is layer 1 that sends no error back, not the last one.": 3 * forward - layers[-1],
             "this is for one sample; a batch has N of them.": want // samples,
         }
         sentence = diagnose(got, want, mistakes=mistakes, rtol=1e-12)
@@ -1208,7 +1209,8 @@ def check_accumulated(accumulated: Callable) -> Verdict:
 
 def _accumulation_mistakes(each: np.ndarray, size: int) -> dict[str, np.ndarray]:
     """Return what sums over pieces give after each known mistake, from the samples' gradients."""
-    means = [each[start : start + size].mean(axis=0) for start in range(0, len(each), size)]
+    pieces = [each[start : start + size] for start in range(0, len(each), size)]
+    means = [piece.mean(axis=0) for piece in pieces]
     full = each[: len(each) // size * size]
     return {
         "the pieces count alike; each must count by its number of rows.": np.mean(means, axis=0),
@@ -1219,4 +1221,9 @@ def _accumulation_mistakes(each: np.ndarray, size: int) -> dict[str, np.ndarray]
         "the last, smaller piece is left out of the sum, but not of N.": full.sum(axis=0)
         / len(each),
         "only the last piece is left: add to the sum, do not overwrite it.": means[-1],
+        "only the last piece is in the sum: add to it, do not overwrite it.": pieces[-1].sum(axis=0)
+        / len(each),
+        "the last piece has fewer rows than size, but counts as if it had as many.": size
+        * np.sum(means, axis=0)
+        / len(each),
     }

@@ -1,7 +1,10 @@
 """The benchmark: what it writes, what it says of missing peers, and what a failure leaves."""
 
 import json
+import os
+import re
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +84,29 @@ def test_a_failure_leaves_the_earlier_result_and_says_where_it_failed(
     assert (tmp_path / "bench.json").read_text() == "earlier"
     assert bench.main() == 1
     assert "FAILED cell 3 failed" in capsys.readouterr().err
+
+
+def test_the_command_prints_the_table_and_says_where_the_result_is(
+    called, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(bench.runs, "RUNS", tmp_path)
+    assert bench.main() == 0
+    said = capsys.readouterr().out
+    assert "digits pytorch eager" in said
+    written = Path(re.search("written to (.*)", said)[1])
+    assert os.path.samefile(written, tmp_path / "bench.json")
+    raced = json.loads(written.read_text(encoding="utf-8"))["runs"]
+    assert [run["threads"] for run in raced] == sorted({1, os.cpu_count()})
+
+
+def test_a_system_that_does_not_name_its_processor_in_a_file_still_has_one(monkeypatch):
+    def no_such_file(*_, **__):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", no_such_file)
+    monkeypatch.setattr(bench.platform, "processor", lambda: "")
+    monkeypatch.setattr(bench.platform, "machine", lambda: "riscv64")
+    assert bench.machine()["processor"] == "riscv64"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,15 @@ def last_only(gradient, X, Y, size):
     return gradient(X[last:], Y[last:])
 
 
+def overwritten(gradient, X, Y, size):
+    rest = len(X) - (len(X) - 1) // size * size
+    return last_only(gradient, X, Y, size) * rest / len(X)
+
+
+def rest_counted_as_whole(gradient, X, Y, size):
+    return size * added_only(gradient, X, Y, size) / len(X)
+
+
 def summed(gradient, X, Y, size):
     return accumulate(gradient, X, Y, size) * len(X)
 
@@ -52,8 +61,17 @@ def all_at_once(gradient, X, Y, size):
     return gradient(X, Y)
 
 
-def test_step_flops_accepts_the_right_answer():
-    assert exercises.check_step_flops(flops).passed
+def product_by_product(sizes, N):
+    total = 0.0
+    for layer in range(1, len(sizes)):
+        back = layer > 1
+        total += (2 + back) * 2.0 * N * sizes[layer] * sizes[layer - 1]
+    return total
+
+
+@pytest.mark.parametrize("right", [flops, product_by_product])
+def test_step_flops_accepts_the_right_answer_however_written(right):
+    assert exercises.check_step_flops(right).passed
 
 
 @pytest.mark.parametrize(
@@ -64,6 +82,7 @@ def test_step_flops_accepts_the_right_answer():
         (lambda sizes, N: sum(layers(sizes, N)), "forward alone"),
         (lambda sizes, N: 2 * sum(layers(sizes, N)), "goes back through a product"),
         (lambda sizes, N: flops(sizes, N) // N, "one sample"),
+        (lambda sizes, N: 3 * sum(layers(sizes, N)) - layers(sizes, N)[-1], "not the last one"),
     ],
 )
 def test_step_flops_names_the_mistake(wrong, word):
@@ -72,8 +91,22 @@ def test_step_flops_names_the_mistake(wrong, word):
     assert word in verdict.message
 
 
-def test_accumulated_accepts_the_right_answer():
-    assert exercises.check_accumulated(accumulate).passed
+def sample_by_sample(gradient, X, Y, size):
+    return np.mean([gradient(X[n : n + 1], Y[n : n + 1]) for n in range(len(X))], axis=0)
+
+
+def running_mean(gradient, X, Y, size):
+    mean, seen = 0.0, 0
+    while seen < len(X):
+        x, y = X[seen : seen + size], Y[seen : seen + size]
+        seen += len(x)
+        mean = mean + (gradient(x, y) - mean) * len(x) / seen
+    return mean
+
+
+@pytest.mark.parametrize("right", [accumulate, running_mean, sample_by_sample])
+def test_accumulated_accepts_the_right_answer_however_written(right):
+    assert exercises.check_accumulated(right).passed
 
 
 @pytest.mark.parametrize(
@@ -83,7 +116,9 @@ def test_accumulated_accepts_the_right_answer():
         (added_only, "only added"),
         (without_the_rest, "last, smaller piece is left out"),
         (without_the_rest_over_all, "left out of the sum"),
-        (last_only, "only the last piece"),
+        (last_only, "only the last piece is left"),
+        (overwritten, "only the last piece is in the sum"),
+        (rest_counted_as_whole, "counts as if it had as many"),
         (summed, "N, the number of rows"),
         (all_at_once, "at most 4 are allowed"),
         (lambda g, X, Y, size: accumulate(g, X, Y, size)[:2], "shape"),

@@ -161,6 +161,30 @@ BUGS = [
         ("ReLU mask inverted", "return Z > 0  # the mask", "return Z < 0  # the mask"),
         ("σ′ of the wrong argument", "return A * (1 - A)", "return Z * (1 - A)"),
     ),
+    *bugs_of(
+        "11_speed_and_scale",
+        ("one image: half of σ′", "@ delta2) * a1 * (1 - a1)", "@ delta2) * a1"),
+        ("batch: BP2 without σ′", '(Delta2 @ p["W2"]) * A1 * (1 - A1)', 'Delta2 @ p["W2"]'),
+        (
+            "mean forgotten",
+            "(rate / len(x)) * (np.exp(log_Yhat) - y)",
+            "rate * (np.exp(log_Yhat) - y)",
+        ),
+        (
+            "workspace: wrong sign of σ′",
+            "np.subtract(w.A1, w.slope, out=w.slope)",
+            "np.subtract(w.slope, w.A1, out=w.slope)",
+        ),
+        ("bias uphill", "b1 -= w.ones @ w.Delta1", "b1 += w.ones @ w.Delta1"),
+        ("weight summed twice", "gemm[W.dtype](-1.0,", "gemm[W.dtype](-2.0,"),
+        ("circles: half of σ′", "np.subtract(H, D, out=D)", "np.copyto(D, H)"),
+        ("circles: bias summed", "Delta1.mean(axis=0), Delta2.T", "Delta1.sum(axis=0), Delta2.T"),
+        (
+            "shards weighted alike",
+            "weights = np.array(counts) / sum(counts)",
+            "weights = np.ones(len(counts)) / len(counts)",
+        ),
+    ),
 ]
 
 
@@ -192,7 +216,7 @@ def killed(request):
 
 
 def test_every_notebook_that_trains_gets_at_least_five_bugs():
-    trains = {"02", "04", "05", "06", "07", "08", "09", "10"}
+    trains = {"02", "04", "05", "06", "07", "08", "09", "10", "11"}
     made = Counter(bug.notebook[:2] for bug in BUGS)
     assert set(made) >= trains
     assert min(made.values()) >= 5
