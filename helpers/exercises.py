@@ -139,24 +139,42 @@ def check_forward_any_depth(forward: Callable) -> Verdict:
         got, verdict = _answer(forward, x, list(weights), list(biases))
         if verdict:
             return verdict
-        # tanh in place of the exponential: a second formula for the sigmoid.
-        truth, no_sigmoid, no_last = x, x, x
-        for w, b in zip(weights, biases, strict=True):
-            no_last = w * truth + b
-            truth = 0.5 * (1 + np.tanh((w * truth + b) / 2))
-            no_sigmoid = w * no_sigmoid + b
-        sentence = diagnose(
-            got,
-            truth,
-            mistakes={
-                "the sigmoid is missing: the answer is an affine function of x.": no_sigmoid,
-                "the last node has no sigmoid: the answer is z, not a.": no_last,
-                "the input came back unchanged.": x,
-            },
-        )
+        truth = _chain_outputs(x, weights, biases)[-1]
+        sentence = diagnose(got, truth, mistakes=_forward_mistakes(x, weights, biases))
         if sentence:
             return _no(f"with {depth} layer(s), {sentence}")
     return Verdict(True, "Correct: one, two, three and five layers agree with a second formula.")
+
+
+def _forward_mistakes(x: float, weights: list, biases: list) -> dict:
+    """Return what the end of a chain of sigmoid nodes becomes after each known mistake."""
+    affine = x
+    for w, b in zip(weights, biases, strict=True):
+        affine = w * affine + b
+    all_of_them = _chain_outputs(x, weights, biases)
+
+    def end(*chain):
+        return _chain_outputs(*chain)[-1]
+
+    return {
+        "the sigmoid is missing: the answer is an affine function of x.": affine,
+        "the last node has no sigmoid: the answer is z, not a.": weights[-1] * all_of_them[-2]
+        + biases[-1],
+        "the input came back unchanged.": x,
+        "the biases are missing.": end(x, weights, [0] * len(biases)),
+        "the layers are run in reverse order.": end(x, weights[::-1], biases[::-1]),
+        "only the first layer is run: does the return stand inside the loop?": end(
+            x, weights[:1], biases[:1]
+        ),
+        "every layer starts from x again; it takes what the layer before gave.": end(
+            x, weights[-1:], biases[-1:]
+        ),
+        "the input has gone through a sigmoid; it enters the first node as it is.": end(
+            _sigmoid(x), weights, biases
+        ),
+        "these are the activations of all layers; return the last one.": all_of_them[1:],
+        "these are the input and all activations; return the last one.": all_of_them,
+    }
 
 
 def check_two_sided_slope(slope: Callable) -> Verdict:
@@ -176,6 +194,10 @@ def check_two_sided_slope(slope: Callable) -> Verdict:
                 "this is the one-sided quotient to the left; step to both sides.": down / h,
                 "the two points lie 2h apart, and you divide by h.": (up + down) / h,
                 "the change of f is right, but it is not divided by 2h.": up + down,
+                "/ 2 * h divides by 2 and multiplies by h; write / (2 * h).": (up + down) / 2 * h,
+                "only the second value is divided: put the difference in parentheses.": f(x + h)
+                - f(x - h) / (2 * h),
+                "the two values are added; take their difference.": (f(x + h) + f(x - h)) / (2 * h),
             },
             factors={"2": 2.0},
             rtol=1e-9,
@@ -228,6 +250,9 @@ def _error_mistakes(layer: int, y, W: list, slopes: dict, z: list, a: list) -> d
         back = above.T @ error
         mistakes["only one path is followed: sum over all nodes of the next layer."] = (
             above[0] * error[0] * bend
+        )
+        mistakes["only the last path is left: add to the sum, do not overwrite it."] = (
+            above[-1] * error[-1] * bend
         )
         if above.shape[0] == above.shape[1]:
             mistakes["a transpose is missing: the weights that leave node k stand in column k."] = (
@@ -314,6 +339,7 @@ def check_tanh_error(error_before: Callable) -> Verdict:
             "the factor tanh′(z) is missing.": back,
             "that is the derivative of the sigmoid; these are tanh nodes.": back
             * sigmoid * (1 - sigmoid),
+            "the square is missing: tanh′(z) = 1 − tanh(z)².": back * (1 - np.tanh(z)),
             "1 − z² needs the activation: tanh′(z) = 1 − tanh(z)².": back * (1 - z**2),
             "tanh′ is taken at a, not at z.": back * (1 - np.tanh(np.tanh(z)) ** 2),
             "you multiply by tanh(z), not by its derivative.": back * np.tanh(z),
@@ -323,7 +349,10 @@ def check_tanh_error(error_before: Callable) -> Verdict:
                 W @ delta * bend
             )
         if n_next > 1:
-            mistakes["only one path is followed: sum over the next layer."] = W[0] * delta[0] * bend
+            mistakes |= {
+                "only one path is followed: sum over the next layer.": W[0] * delta[0] * bend,
+                "only the last path is left: add to the sum.": W[-1] * delta[-1] * bend,
+            }
         sentence = diagnose(got, want, mistakes=mistakes, factors={"2": 2.0})
         if sentence:
             return _no(f"with W_next of shape {W.shape}, {sentence}")
@@ -353,6 +382,9 @@ def check_mean_weight_gradient(mean_weight_gradient: Callable) -> Verdict:
             "this is the last sample only: does the loop overwrite its sum?": np.outer(
                 Delta[-1], A[-1]
             ) / N,
+            "these are the gradients of all samples; take their mean.": Delta[:, :, None]
+            * A[:, None],
+            "divide by N, the number of rows; you divide by the number of nodes.": want * N / n,
         }  # fmt: skip
         if N > 1:
             factors = {"N, the number of samples (a mean, not a sum)": float(N)}
@@ -396,6 +428,9 @@ def check_error_one_layer_back(error_back: Callable) -> Verdict:
                 "this has σ(z) where σ'(z) belongs.": w * delta * a,
                 "σ' was taken at a = σ(z); it belongs at z.": w * delta * slope_at_a / 4,
                 "z(1 − z) is not a slope: σ' is a(1 − a) with a = σ(z).": w * delta * z * (1 - z),
+                "that is the derivative of tanh; this node has a sigmoid.": w
+                * delta
+                * (1 - np.tanh(z) ** 2),
                 "the error is divided by the slope; it is multiplied by it.": w * delta * 4 / slope,
                 "the three factors multiply; none is added.": w * delta + slope / 4,
             },
@@ -493,6 +528,7 @@ def check_layer(layer: Callable) -> Verdict:
         if samples == n_in == n_out:
             mistakes |= {
                 "the transpose is missing: X @ W fits here only because W is square.": X @ W + b,
+                "the two factors are exchanged: rows are samples, so it is X @ W.T.": W @ X + b,
                 "the bias runs down the rows, one per sample.": X @ W.T + b[:, None],
                 "the result is transposed: rows must be samples.": truth.T,
                 "* multiplies entry by entry; the matrix product is @.": X * W.T + b,
@@ -727,6 +763,7 @@ def check_errors_back(errors_back: Callable) -> Verdict:
             "the slope of the sigmoid is missing.": sums,
             "the slope of the sigmoid is applied twice.": truth * slope,
             "multiply by the slope of the sigmoid, not by the sigmoid.": sums * _sigmoid(Z),
+            "the slope is taken at a; it belongs at z.": sums / np.cosh(_sigmoid(Z) / 2) ** 2 / 4,
             "z(1 − z) treats z as if z were the activation; the slope is s(1 − s) with "
             "s = sigmoid(z).": sums * Z * (1 - Z),
             "the result is transposed: rows must be samples.": truth.T,
@@ -764,6 +801,9 @@ def check_gradient_norms(gradient_norms: Callable) -> Verdict:
             "this adds up the entries of each outer product, signs and all.": np.array(
                 [outer.sum() for outer in outers]
             ),
+            "this adds up sizes; the norm adds up squares and takes a root.": np.array(
+                [np.abs(outer).sum() for outer in outers]
+            ),
         }
         if samples == n_out == n_in:
             mistakes["axis 0 is the sample; sum over the nodes, axis 1."] = np.linalg.norm(
@@ -791,6 +831,9 @@ def check_binary_cross_entropy(cross_entropy: Callable) -> Verdict:
         ).mean(),
         "only the samples of class 1 cost anything; where is (1 − y)?": -np.mean(y * of_one),
         "this is the likelihood of the batch, not its cost.": np.exp(-truth.sum()),
+        "this is the mean squared error of the probabilities; the cost is a logarithm.": np.mean(
+            (_sigmoid(z) - y) ** 2
+        ),
     }
     factors = {"N, the number of samples": len(z), "1/log 2 (use the natural log)": 1 / np.log(2)}
     sentence = diagnose(got, truth.mean(), mistakes=mistakes, factors=factors)
@@ -925,8 +968,15 @@ def check_posterior(posterior: Callable) -> Verdict:
             "the term −‖µ‖²/2 is missing.": dots / sd**2 + logs,
             "the ½ of ‖µ‖² is missing.": (dots - 2 * halves) / sd**2 + logs,
             "the prior must not be divided by sd².": (dots - halves + logs) / sd**2,
+            "the ½ of the exponent is missing: it is −‖x − µ‖²/(2 sd²).": (dots - halves)
+            / (sd**2 / 2)
+            + logs,
         }
         mistakes = {s: np.exp(a) / np.exp(a).sum(axis=1, keepdims=True) for s, a in logits.items()}
+        mistakes["the sum runs over the isolates; it must run over the classes."] = (
+            joint / joint.sum(axis=0)
+        )
+        mistakes["these are the logits; a softmax is missing."] = (dots - halves) / sd**2 + logs
         mistakes["the rows do not add up to 1: divide by their sums."] = joint
         mistakes["these are the logarithms of the probabilities."] = np.log(want)
         sentence = diagnose(got, want, mistakes=mistakes)
@@ -999,6 +1049,8 @@ def check_two_class_probabilities(probabilities: Callable) -> Verdict:
             "each logit has a sigmoid of its own; only their difference counts.": apart,
             "the logit of class 0 is left out.": np.column_stack([1 - second, second]),
             "the result is transposed: rows must be samples.": truth.T,
+            "these are the logarithms of the probabilities.": Z
+            - np.logaddexp(Z[:, 0], Z[:, 1])[:, None],
             "these are the differences; a sigmoid is missing.": np.column_stack(
                 [Z[:, 0] - Z[:, 1], Z[:, 1] - Z[:, 0]]
             ),
@@ -1088,22 +1140,28 @@ def check_l2_gradients(l2_gradients: Callable) -> Verdict:
 
     want = numerical_gradient(penalised, params, method="complex")
     for name in params:
-        g, p = grads[name], params[name]
-        mistakes = {
-            "the penalty is missing.": g,
-            "the answer has 2λw; the ½ in front of the penalty cancels the 2.": g
-            + 2 * strength * p,
-            "the derivative of ½λw² is λw, without a ½.": g + 0.5 * strength * p,
-            "the sign of the penalty is wrong: it adds to the gradient.": g - strength * p,
-            "the penalty is there, the gradient of C is not.": strength * p,
-            "this is the penalty itself; its derivative is asked for.": g + strength / 2 * p**2,
-        }
-        if name.startswith("b"):
-            mistakes = {"biases are not penalised.": g + strength * p}
+        mistakes = _penalty_mistakes(name, grads[name], params[name], strength)
         sentence = diagnose(got[name], want[name], mistakes=mistakes)
         if sentence:
             return _no(f"{name}: {sentence}")
     return Verdict(True, "Correct: the four arrays agree with a complex step, biases included.")
+
+
+def _penalty_mistakes(name: str, g: np.ndarray, p: np.ndarray, strength: float) -> dict:
+    """Return what the gradient g of a parameter p becomes after each known mistake."""
+    if name.startswith("b"):
+        return {"biases are not penalised.": g + strength * p}
+    return {
+        "the penalty is missing.": g,
+        "the answer has 2λw; the ½ in front of the penalty cancels the 2.": g + 2 * strength * p,
+        "the derivative of ½λw² is λw, without a ½.": g + 0.5 * strength * p,
+        "the sign of the penalty is wrong: it adds to the gradient.": g - strength * p,
+        "the penalty is there, the gradient of C is not.": strength * p,
+        "this is the penalty itself; its derivative is asked for.": g + strength / 2 * p**2,
+        "the penalty itself, one number, is added; its derivative is asked for.": g
+        + strength / 2 * np.sum(p**2),
+        "λ·sign(w) is the derivative of λ|w|; the penalty is a square.": g + strength * np.sign(p),
+    }
 
 
 def check_dropout(dropout: Callable) -> Verdict:

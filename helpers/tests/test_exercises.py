@@ -93,6 +93,10 @@ def forward_affine(x, weights, biases):
     return x
 
 
+def forward_all(x, weights, biases):
+    return [forward_solution(x, weights[:n], biases[:n]) for n in range(len(weights) + 1)]
+
+
 def forward_last_open(x, weights, biases):
     a = forward_solution(x, weights[:-1], biases[:-1])
     return weights[-1] * a + biases[-1]
@@ -113,8 +117,14 @@ def test_forward_any_depth_accepts_right_answers(answer):
         (lambda x, w, b: None, "returns nothing"),
         (lambda x, w, b: [forward_solution(x, w, b)], "has shape (1,), expected ()"),
         (lambda x, w, b: -forward_solution(x, w, b), "sign is wrong"),
-        (lambda x, w, b: forward_solution(x, w[:1], b[:1]), "with 2 layer(s)"),
-        (lambda x, w, b: forward_solution(x, w[::-1], b[::-1]), "expected 0."),
+        (lambda x, w, b: forward_solution(x, w[:1], b[:1]), "only the first layer is run"),
+        (lambda x, w, b: forward_solution(x, w[-1:], b[-1:]), "starts from x again"),
+        (lambda x, w, b: forward_solution(x, w[::-1], b[::-1]), "reverse order"),
+        (lambda x, w, b: forward_solution(x, w, [0] * len(b)), "biases are missing"),
+        (lambda x, w, b: forward_solution(sigmoid(x), w, b), "input has gone through a sigmoid"),
+        (forward_all, "the input and all activations"),
+        (lambda *args: forward_all(*args)[1:], "activations of all layers"),
+        (lambda x, w, b: forward_solution(x, w[:2], b[:2]), "with 3 layer(s)"),
     ],
 )
 def test_forward_any_depth_names_the_mistake(answer, words):
@@ -143,6 +153,9 @@ def test_two_sided_slope_accepts_right_answers(answer):
         (lambda f, x, h: (f(x + h) - f(x - h)) / h, "2h apart, and you divide by h"),
         (lambda f, x, h: f(x + h) - f(x - h), "not divided"),
         (lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h, "not by h/2"),
+        (lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h, "divides by 2 and multiplies by h"),
+        (lambda f, x, h: f(x + h) - f(x - h) / (2 * h), "difference in parentheses"),
+        (lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h), "values are added"),
         (lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h), "sign is wrong"),
         (lambda f, x, h: (f(x + h) - f(x - h)) / (4 * h), "too small by the factor 2"),
     ],

@@ -46,6 +46,7 @@ def test_error_one_layer_back_accepts_every_correct_form(answer):
         (lambda w, d, z: w * d * sigmoid(z), "where σ'"),
         (lambda w, d, z: w * d * sigmoid_prime(sigmoid(z)), "taken at a"),
         (lambda w, d, z: w * d * z * (1 - z), "not a slope"),
+        (lambda w, d, z: w * d * (1 - np.tanh(z) ** 2), "derivative of tanh"),
         (lambda w, d, z: w * d / sigmoid_prime(z), "divided"),
         (lambda w, d, z: w * d + sigmoid_prime(z), "none is added"),
         (lambda w, d, z: -w * d * sigmoid_prime(z), "sign"),
@@ -164,6 +165,7 @@ def test_layer_accepts_every_correct_form(answer):
     ("answer", "words"),
     [
         (lambda X, W, b: X @ W + b, "transpose is missing"),
+        (lambda X, W, b: W @ X + b, "two factors are exchanged"),
         (lambda X, W, b: X @ W.T, "bias is missing"),
         (lambda X, W, b: X @ W.T + b[:, None], "down the rows"),
         (lambda X, W, b: sigmoid(X @ W.T + b), "pre-activation"),

@@ -72,6 +72,12 @@ def one_path(W, delta):
     return W[0] * delta[0]
 
 
+def overwritten(W, delta):
+    for row, error in zip(W, delta, strict=True):
+        arriving = row * error  # = in the place of +=
+    return arriving
+
+
 def square_without_transpose(W, delta):
     return W @ delta if W.shape[0] == W.shape[1] else W.T @ delta
 
@@ -89,6 +95,7 @@ def transposed(delta, z, a, layer):
         ({"slope": lambda z, a: sigmoid_prime(a)}, r"db\[3\]: σ′ is taken at a, not at z"),
         ({"slope": lambda z, a: sigmoid_prime(z) ** 2}, r"db\[3\]: σ′\(z\) is applied twice"),
         ({"back": one_path}, r"db\[2\]: only one path"),
+        ({"back": overwritten}, r"db\[2\]: only the last path is left: add to the sum"),
         ({"back": square_without_transpose}, r"db\[1\]: a transpose is missing"),
         ({"outer": transposed}, r"dW\[3\]: .* shape \(3, 2\), expected \(2, 3\).* transposed"),
         (
@@ -166,7 +173,9 @@ def test_right_errors_of_a_tanh_layer_are_accepted(solution):
         (lambda W, d, z: (W.T @ d) * (1 - z**2), r"1 − z² needs the activation"),
         (lambda W, d, z: (W.T @ d) * (1 - np.tanh(np.tanh(z)) ** 2), r"taken at a, not at z"),
         (lambda W, d, z: (W.T @ d) * np.tanh(z), r"not by its derivative"),
+        (lambda W, d, z: (W.T @ d) * (1 - np.tanh(z)), r"the square is missing"),
         (lambda W, d, z: one_path(W, d) * (1 - np.tanh(z) ** 2), r"only one path"),
+        (lambda W, d, z: overwritten(W, d) * (1 - np.tanh(z) ** 2), r"only the last path is left"),
         (lambda W, d, z: square_without_transpose(W, d) * (1 - np.tanh(z) ** 2), r"transpose"),
         (lambda W, d, z: tanh_error(W, d, z)[:, None], r"shape \(4, 1\), expected \(4,\)"),
         (lambda W, d, z: W @ d, r"your function raises ValueError"),
@@ -190,6 +199,8 @@ def test_right_mean_gradients_are_accepted(solution):
     [
         (lambda D, A: D.T @ A, r"too large by the factor N, the number of samples"),
         (lambda D, A: D.T @ A / len(D) ** 2, r"too small by the factor N"),
+        (lambda D, A: D.T @ A / D.shape[1], r"divide by N, the number of rows"),
+        (lambda D, A: D[:, :, None] * A[:, None], r"gradients of all samples; take their mean"),
         (lambda D, A: -D.T @ A / len(D), r"the sign is wrong"),
         (lambda D, A: A.T @ D / len(D), r"transposed"),
         (lambda D, A: np.outer(D.mean(axis=0), A.mean(axis=0)), r"outer product of two means"),

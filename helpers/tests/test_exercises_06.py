@@ -88,6 +88,7 @@ def test_errors_back_accepts_every_right_form(answer):
         (lambda W, D, Z: D @ W, "the slope of the sigmoid is missing"),
         (lambda W, D, Z: (D @ W) * slope(Z) ** 2, "applied twice"),
         (lambda W, D, Z: (D @ W) * sigmoid(Z), "not by the sigmoid"),
+        (lambda W, D, Z: (D @ W) * slope(sigmoid(Z)), "taken at a; it belongs at z"),
         (lambda W, D, Z: (D @ W) * Z * (1 - Z), "as if z were the activation"),
         (lambda W, D, Z: ((D @ W) * slope(Z)).T, "the result is transposed"),
         (lambda W, D, Z: (D @ W.T) * slope(Z), "W is transposed"),
@@ -125,6 +126,7 @@ def test_gradient_norms_accepts_every_right_form(answer):
         (lambda D, A: np.linalg.norm(D.T @ A), "the norm of the sum over the batch"),
         (lambda D, A: np.linalg.norm(D, axis=1) + np.linalg.norm(A, axis=1), "must be multiplied"),
         (lambda D, A: np.einsum("ni,nj->n", D, A), "signs and all"),
+        (lambda D, A: np.einsum("ni,nj->n", abs(D), abs(A)), "this adds up sizes"),
         (
             lambda D, A: np.linalg.norm(D, axis=0) * np.linalg.norm(A, axis=0),
             "axis 0 is the sample",

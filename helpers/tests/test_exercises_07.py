@@ -50,6 +50,7 @@ def test_binary_cross_entropy_accepts_every_stable_form(answer):
         (lambda z, y: of_class_one(z, 1 - y).mean(), "the labels are exchanged"),
         (lambda z, y: -np.mean(y * np.log(sigmoid(z))), "only the samples of class 1"),
         (lambda z, y: np.exp(-of_class_one(z, y).sum()), "this is the likelihood"),
+        (lambda z, y: np.mean((sigmoid(z) - y) ** 2), "mean squared error"),
         (lambda z, y: of_class_one(z, y).mean() / np.log(2), "use the natural log"),
         (lambda z, y: of_class_one(z, y).mean(), "e¹⁰⁰⁰ must never be formed"),
         (lambda z, y: np.mean(np.log(1 + np.exp(z)) - y * z), "e¹⁰⁰⁰ must never be formed"),

@@ -121,6 +121,12 @@ def posterior_by_densities(X, means, sd, prior):
     return (joint / np.sum(joint, axis=0)).T
 
 
+def normalised_over_isolates(X, means, sd, prior):
+    squares = ((X[:, None] - means) ** 2).sum(axis=2)
+    joint = prior * np.exp(-squares / (2 * sd**2))
+    return joint / joint.sum(axis=0)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -149,6 +155,12 @@ def test_posterior_accepts_every_right_form(answer):
             lambda X, m, sd, q: np.log(softmax(scores(X, m) / sd**2 + np.log(q))),
             "the logarithms of the probabilities",
         ),
+        (
+            lambda X, m, sd, q: softmax(2 * scores(X, m) / sd**2 + np.log(q)),
+            "the ½ of the exponent is missing",
+        ),
+        (lambda X, m, sd, q: scores(X, m) / sd**2 + np.log(q), "these are the logits"),
+        (normalised_over_isolates, "the sum runs over the isolates"),
         (lambda X, m, sd, q: posterior_by_densities(X, m, sd, q).T, "It looks transposed"),
         (
             lambda X, m, sd, q: (

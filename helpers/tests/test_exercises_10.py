@@ -44,6 +44,8 @@ def test_l2_gradients_accepts_every_right_form(answer):
         (lambda g, p, s: l2(g, p, -s), "sign"),
         (lambda g, p, s: {n: s * p[n] for n in g}, "the gradient of C is not"),
         (lambda g, p, s: {n: g[n] + s / 2 * p[n] ** 2 for n in g}, "this is the penalty itself"),
+        (lambda g, p, s: {n: g[n] + s / 2 * (p[n] ** 2).sum() for n in g}, "itself, one number"),
+        (lambda g, p, s: {n: g[n] + s * np.sign(p[n]) for n in g}, "derivative of λ|w|"),
         (
             lambda g, p, s: {n: a.T for n, a in l2(g, p, s).items()},
             "W1: the answer has shape (4, 3)",
