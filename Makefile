@@ -19,7 +19,7 @@ ENVIRONMENT = "$(PYTHON)" .ci/environment.py
 endif
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser lock clean environment
+.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser coverage lock clean environment
 
 # Tests share the processors among processes, so each keeps to one thread for its matrix products.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
@@ -71,6 +71,9 @@ test-faults: environment  ## the slow tests: planted bugs, broken transfers, kil
 
 test-browser: environment  ## JupyterLab, slides and pages in headless Chromium; screenshots in runs/browser/
 	@$(PY) -m pytest -q -rs -m browser helpers/tests/browser $(ARGS)
+
+coverage: environment  ## lines and branches of helpers that its tests reach; fails below 95 %
+	@$(ONE_THREAD) $(PY) -m pytest -q --cov --cov-report=term helpers/tests $(ARGS)
 
 lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --output-file requirements.txt $(UPGRADE) \

@@ -200,10 +200,10 @@ def labelled_points(
     _same_length(x, y)
     ax = _axes(ax, (8.0, 2.6))
     for index, label in enumerate(np.unique(y)):
-        chosen = y == label
+        chosen, number = y == label, f"{label:g}".replace("-", "−")
         ax.plot(
             x[chosen], y[chosen], CLASS_MARKERS[index % 3], ms=3, lw=0,
-            color=CLASS_COLORS[index % 3], label=f"${letter}$ = {label:g}",
+            color=CLASS_COLORS[index % 3], label=f"${letter}$ = {number}",
         )  # fmt: skip
     ax.set(xlabel="input $x$", ylabel=f"label ${letter}$")
     ax.legend(loc="center right")

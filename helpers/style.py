@@ -2,8 +2,10 @@
 
 A colour has one meaning everywhere, in equations and in plots. The five colours stay at least
 15 CIELAB units apart under simulated protanopia, deuteranopia and tritanopia, and their
-lightnesses differ, so that a print in grey can still be read. A second channel (marker, line
-style or label) always accompanies a colour.
+lightnesses differ, so that a print in grey can still be read. The same holds among the classes.
+A class colour and a quantity, or either and MUTED, can come closer than that, so they never tell
+two things apart by themselves: a second channel (marker, line style or label) accompanies every
+colour.
 """
 
 import re

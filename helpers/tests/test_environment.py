@@ -282,6 +282,17 @@ def test_make_lists_its_commands():
 
 
 @needs_make
+def test_make_hands_notebook_grid_scheduler_and_workers_to_the_sweep():
+    grid = "hidden_units=32,128 rate=0.1"
+    asked = ["NB=10_mnist", f"GRID={grid}", "SCHEDULER=tcp://here:8786", "WORKERS=3"]
+    told = make("-n", "sweep", "VENV=none", "PYTHON=python", *asked).stdout.splitlines()[-1].split()
+    assert told[1:] == [
+        "-m", "helpers.runs", "sweep", "10_mnist", *grid.split(),
+        "--scheduler", "tcp://here:8786", "--workers", "3",
+    ]  # fmt: skip
+
+
+@needs_make
 def test_make_says_when_there_is_no_such_interpreter():
     result = make("test", "PYTHON=no-such-python")
     assert result.returncode != 0

@@ -106,6 +106,28 @@ def test_packages_that_do_not_install_are_a_failure_with_its_reason(matrix, monk
     assert "set-up: no such release" in text
 
 
+@pytest.mark.parametrize(("packages", "by_hash"), [("locked", True), ("oldest", False)])
+def test_locked_packages_are_installed_by_hash(matrix, monkeypatch, packages, by_hash):
+    """The oldest ones are in no lock: that variant alone installs by version."""
+    called = []
+
+    def install(command):
+        called.append([str(part) for part in command])
+        (matrix.WORK / f"python3.99-{packages}").mkdir(exist_ok=True)
+
+    matrix.WORK.mkdir(parents=True)
+    (matrix.ROOT / "pyproject.toml").write_text(
+        "[project]\ndependencies = []\n[project.optional-dependencies]\ndev = []\n"
+    )
+    (matrix.ROOT / "requirements.txt").write_text("")
+    monkeypatch.setattr(matrix, "_install", install)
+    monkeypatch.setattr(matrix, "find_python", lambda minor: sys.executable)
+    matrix.environment(99, packages)
+    (pip,) = [command for command in called if "-r" in command]
+    assert ("--require-hashes" in pip) == by_hash
+    assert pip[pip.index("--only-binary") + 1] == ":all:"
+
+
 def test_an_unknown_variant_is_refused_with_those_that_exist(matrix, capsys):
     with pytest.raises(SystemExit):
         matrix.main(["Atom-1"])

@@ -100,6 +100,18 @@ CALLS = {  # function: arguments that it takes
         "method": "central", "eps": 1e-5, "tol": 1e-6,
     },
 }  # fmt: skip
+
+
+def test_every_public_function_is_among_the_calls():
+    public = {
+        function
+        for module in (plots, diagrams, gradcheck)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    }
+    assert set(CALLS) == public
+
+
 CASES = [(function, name) for function, given in CALLS.items() for name in given]
 
 

@@ -359,24 +359,12 @@ def test_no_command_takes_the_token_away_or_opens_jupyter_to_others():
 # ------------------------------------------------------------------------- installs by hash
 
 
-def commands(path):
-    """Return the lines that install something, continued ones joined."""
-    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    if path.suffix == ".yml":  # steps of continuous integration that are commands
-        jobs = yaml.safe_load(text)["jobs"]
-        text = "\n".join(s.get("run", "") for job in jobs.values() for s in job["steps"])
-    return [
-        line
-        for line in text.splitlines()
-        if re.search(r"\b(pip|pip3|conda|npm)\b.* install\b|curl|wget", line)
-    ]
-
-
-def test_makefile_and_scripts_install_nothing_without_a_hash():
-    scripts = [path for path in (ROOT / ".ci").glob("*") if path.is_file()]
-    for path in [ROOT / "Makefile", *scripts]:
-        for line in commands(path):
-            assert "--require-hashes" in line or "--no-deps" in line, f"{path.name}: {line}"
+def test_nothing_but_the_two_scripts_with_tests_of_their_own_installs_anything():
+    """They are .ci/environment.py (see test_environment.py) and .ci/matrix.py (test_matrix.py)."""
+    installs = re.compile(r"\b(pip|pip3|conda|npm)\b[^\n]*\binstall\b|\bcurl\b|\bwget\b")
+    scripts = {path for path in (ROOT / ".ci").glob("*") if path.is_file()} | {ROOT / "Makefile"}
+    found = {path.name for path in scripts if installs.search(path.read_text(encoding="utf-8"))}
+    assert found == {"environment.py", "matrix.py"}
 
 
 def test_continuous_integration_installs_without_hashes_only_where_it_tries_the_newest():

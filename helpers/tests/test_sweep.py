@@ -148,9 +148,9 @@ def folder(tmp_path):
 def swept(tmp_path, folder):
     """Give the function `sweep` for the notebooks in `folder`, with results in ``out``."""
 
-    def sweep(name, grid, **options):
+    def sweep(name, grid, progress=False, **options):
         return runs.sweep(
-            name, grid, folder=folder, output_dir=tmp_path / "out", progress=False, **options
+            name, grid, folder=folder, output_dir=tmp_path / "out", progress=progress, **options
         )
 
     return sweep
@@ -306,9 +306,12 @@ def test_ctrl_c_keeps_finished_runs_and_leaves_neither_partial_notebooks_nor_pro
 
 
 def test_the_table_has_parameters_metrics_seconds_and_status_and_is_written(
-    swept, address, tmp_path
+    swept, address, tmp_path, capsys
 ):
-    table = swept("01_good", {"hidden_units": [2, 1], "dataset": ["digits"]}, scheduler=address)
+    grid = {"hidden_units": [2, 1], "dataset": ["digits"]}
+    table = swept("01_good", grid, scheduler=address, progress=True)
+    assert "01_good: 100%" in (shown := capsys.readouterr().err)
+    assert "2/2" in shown
     assert list(table.columns) == [
         "hidden_units", "dataset", "data", "double", "metric_rate", *sweeps.COLUMNS
     ]  # fmt: skip

@@ -220,6 +220,7 @@ def assert_done(project, action, before):
         assert all(is_complete(path) for path in results)
 
 
+KILLS_OF = {"run": 3, "execute": 3, "data": 3, "sweep": 2}  # with each signal
 DURATIONS = {}  # seconds that a command takes undisturbed
 
 
@@ -231,8 +232,12 @@ def prepare(project, action):
         shutil.rmtree(project.runs, ignore_errors=True)
 
 
+def test_there_are_at_least_twenty_kills_in_all():
+    assert len(SIGNALS) * sum(KILLS_OF.values()) >= 20
+
+
 @pytest.mark.parametrize("kind", SIGNALS, ids=lambda s: s.name)
-@pytest.mark.parametrize("action", ["run", "execute", "data", "sweep"])
+@pytest.mark.parametrize("action", KILLS_OF)
 def test_killed_at_any_moment_it_damages_nothing_and_the_next_run_completes(
     project, action, kind, kills
 ):
@@ -241,7 +246,7 @@ def test_killed_at_any_moment_it_damages_nothing_and_the_next_run_completes(
         prepare(project, action)
         DURATIONS[action] = project.finish(action)
     prepare(project, action)
-    n_kills = 2 if action == "sweep" else 3
+    n_kills = KILLS_OF[action]
     for number in range(n_kills):
         committed = found(project.notebooks)
         after = DURATIONS[action] * 0.85 * (number + rng.random()) / n_kills
