@@ -85,6 +85,7 @@ def test_labelled_points_use_a_marker_and_a_color_per_label():
     assert len(high.get_xdata()) == 2
     assert low.get_marker() != high.get_marker()
     assert low.get_color() != high.get_color()
+    assert [low.get_label(), high.get_label()] == ["$y$ = −1", "$y$ = 1"]
     with pytest.raises(ValueError, match="like x"):
         plots.labelled_points([1.0], [1, 1])
 
