@@ -170,7 +170,8 @@ def stillborn_kernels(folder, monkeypatch, count):
         "    open(left, 'w').write(str(count - 1))\n"
         "    os._exit(1)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    path = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
     return left
 
 
