@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -380,6 +381,39 @@ def neighbours(name: str) -> set[str]:
     names = notebook_names()
     at = names.index(name)
     return {f"{other}.ipynb" for other in names[max(at - 1, 0) : at + 2] if other != name}
+
+
+FIRST_EXERCISE = """\
+def forward_any_depth(x, weights, biases):
+    for w, b in zip(weights, biases):
+        x = 1 / (1 + np.exp(-(w * x + b)))
+{indent}return x
+"""
+
+
+def test_a_newcomer_solves_the_first_exercise(lab: Lab, new_window):
+    """As README says: run all cells, unfold the solution, write one's own, read the verdict."""
+    window, file = new_window(), lab.folder / "first.ipynb"
+    shutil.copyfile(NOTEBOOKS / f"{NAMES[0]}.ipynb", file)
+    open_in_lab(window, lab, "first")
+    choose(window, "Run", "Run All Cells")
+    saved = save_when_run(window, file)
+    opened = Opened("first", window, file, saved, saved)
+    (number,) = cells_with(saved, "def forward_any_depth")
+    opened.show(number).locator(".jp-InputPlaceholder").click()
+    for indent, verdict in (
+        ("        ", "does the return stand inside the loop?"),
+        ("    ", "Correct"),
+    ):
+        editor = opened.show(number).locator(".cm-content")
+        editor.click()
+        editor.press("ControlOrMeta+a")
+        window.page.keyboard.insert_text(FIRST_EXERCISE.format(indent=indent))
+        for _ in range(2):  # the function, and the check below it
+            window.page.keyboard.press("Shift+Enter")
+        said = opened.show(number + 1).locator(".jp-OutputArea-output")
+        said.filter(has_text=verdict).wait_for()
+        window.screenshot(f"first-exercise-{'solved' if verdict == 'Correct' else 'tried'}")
 
 
 def test_no_request_leaves_the_machine(notebook: Opened, lab: Lab):
