@@ -300,7 +300,8 @@ def _pytest(
             command, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT
         ).returncode
     said = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    note = re.sub(r" in [\d.]+s.*$", "", said[-1].strip("= "))
+    counts = [line for line in said if re.search(r"^=* *(\d+ \w+|no tests ran).* in [\d.]+s", line)]
+    note = re.sub(r" in [\d.]+s.*$", "", (counts or said)[-1].strip("= "))
     figures = [line for line in said if line.startswith("figures: ")]
     return ("failed" if status else "passed"), "; ".join([note, *figures])
 

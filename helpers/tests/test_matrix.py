@@ -164,6 +164,8 @@ def test_a_processor_without_the_instructions_is_not_possible_here(matrix, monke
 def test_pytest_runs_as_the_variant_wants_and_its_verdict_counts(matrix, test, outcome):
     (matrix.ROOT / "notebooks").mkdir()
     (matrix.ROOT / "pytest.ini").write_text("[pytest]\n")
+    late = "import atexit\natexit.register(print, 'a library speaks after the counts')\n"
+    (matrix.ROOT / "notebooks" / "conftest.py").write_text(late)
     matrix.WORK.mkdir(parents=True)
     if test:
         code = f"import os\ndef test_it():\n    {test}\n"
