@@ -286,6 +286,7 @@ def _execute_with_papermill(path: Path, output: Path, values: dict, progress: bo
 def _execute_once(
     path: Path, output: Path, values: dict, progress: bool, current: _CurrentCell
 ) -> None:
+    """Execute the notebook in one kernel, telling `current` where it is."""
     import papermill
     from nbclient.exceptions import DeadKernelError
 
