@@ -30,8 +30,8 @@ help:  ## show this list
 	@echo 'PYTHON=python3.13 make …        chooses the interpreter of .venv'
 	@echo 'make … VENV=none                uses the active environment instead of .venv'
 
-run: environment  ## execute the notebooks into runs/; NB=10_mnist for one, PARAMS="-p hidden_units 64" to change it
-	@$(PY) -m helpers.runs run $(NB) $(PARAMS)
+run: environment  ## execute the notebooks into runs/; NB=10_mnist for one, PARAMS="-p hidden_units 64" to change it, JOBS=1 for one at a time
+	@$(PY) -m helpers.runs run $(NB) $(PARAMS) $(if $(JOBS),--jobs $(JOBS))
 
 test: environment  ## lint, unit tests of helpers, and the committed outputs of every notebook
 	@$(PY) -m ruff check .

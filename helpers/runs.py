@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import itertools
 import math
 import os
 import re
@@ -37,6 +38,7 @@ RUNS = ROOT / "runs"
 KERNEL = "python3"  # as installed with ipykernel in this environment: the interpreter in use
 # A kernel listens at ports that were free a moment before; now and then somebody else was quicker.
 KERNEL_STARTS = 3
+MOST_JOBS = 4  # notebooks at a time, however many cores there are: each takes up to a gigabyte
 METRICS = "application/vnd.backprop.metrics+json"  # MIME type under which metrics are stored
 KEPT_METADATA = {"tags", "slideshow", "jupyter", "nbgrader", "editable", "deletable"}
 
@@ -170,6 +172,11 @@ def reads_mnist(path: str | os.PathLike) -> bool:
     """Whether the notebook at `path` works on MNIST by default, by its `dataset` parameter."""
     parameter = notebook_parameters(path).get("dataset")
     return parameter is not None and parameter["default"].strip("'\"") == "mnist"
+
+
+def has_workers(path: str | os.PathLike) -> bool:
+    """Whether the notebook at `path` has worker processes, by its `scheduler` parameter."""
+    return "scheduler" in notebook_parameters(path)
 
 
 def _checked_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -536,11 +543,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         if options.action == "run":
-            results = _run_all(paths, parameters, Path(options.output_dir))
+            results = _run_all(paths, parameters, Path(options.output_dir), options.jobs)
         else:
             results = _execute_all(paths)
     except KeyboardInterrupt:
-        print("\nInterrupted: the notebook at work left nothing behind.", file=sys.stderr)
+        print("\nInterrupted: the notebooks at work left nothing behind.", file=sys.stderr)
         return 130
     return _summarise(results)
 
@@ -549,7 +556,8 @@ def _chosen_paths(names: Sequence[str], folder: Path, parameters: Mapping[str, A
     """Return the paths of the named notebooks, or of all, if `parameters` suit them."""
     if parameters and not names:
         raise ValueError("parameters need a notebook, as in make run NB=10_mnist PARAMS=…")
-    paths = [notebook_path(name, folder) for name in names or notebook_names(folder)]
+    wanted = [notebook_path(name, folder) for name in names or notebook_names(folder)]
+    paths = list(dict.fromkeys(wanted))
     if not paths:
         raise ValueError(f"there are no notebooks in {folder}")
     for path in paths:
@@ -563,6 +571,9 @@ def _parser() -> argparse.ArgumentParser:
     run = actions.add_parser("run", help="execute notebooks into runs/")
     run.add_argument(
         "-p", nargs=2, action="append", default=[], dest="parameters", metavar=("NAME", "VALUE")
+    )
+    run.add_argument(
+        "--jobs", type=_jobs, help="notebooks at a time (default: one a core, up to 4)"
     )
     execute = actions.add_parser("execute", help="re-execute notebooks in place and clean them")
     execute.set_defaults(parameters=[])
@@ -578,6 +589,13 @@ def _parser() -> argparse.ArgumentParser:
     for action in (run, sweep, execute):
         action.add_argument("--folder", default=NOTEBOOKS, help="of the notebooks")
     return parser
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text) if text.isdecimal() else 0
+    if jobs < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 1")
+    return jobs
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -626,30 +644,64 @@ def _require_mnist(path: Path, grid: Mapping[str, Any]) -> None:
 
 
 def _run_all(
-    paths: Sequence[Path], parameters: Mapping[str, Any], output_dir: Path
+    paths: Sequence[Path], parameters: Mapping[str, Any], output_dir: Path, jobs: int | None
 ) -> list[RunResult]:
-    """Run the notebooks, on the digits those that read MNIST if it cannot be had."""
+    """Run the notebooks, `jobs` at a time, on the digits those that read MNIST if there is none."""
+    from helpers import pool, sweeps
+
     on_mnist = [p for p in paths if "dataset" not in parameters and reads_mnist(p)]
-    missing = bool(on_mnist) and not _obtain_mnist()
-    if missing:
+    values = {path: dict(parameters) for path in paths}
+    if on_mnist and not _obtain_mnist():
         names = ", ".join(path.stem for path in on_mnist)
         instead = f"*** NO MNIST: {names} on scikit-learn's 8×8 digits instead. ***"
         print(f"{instead} `make data` fetches MNIST, MNIST_DIR= names a copy.", flush=True)
+        values |= {path: {**parameters, "dataset": "digits"} for path in on_mnist}
     for path in paths:  # not one by one: an interruption must leave no result of an earlier run
         _discard_results(output_dir / path.name)
-    progress = sys.stderr.isatty()
+    jobs = jobs or min(sweeps.cores(), MOST_JOBS)
+    together = [path for path in paths if jobs > 1 and not has_workers(path)]
+    together = together if len(together) > 1 else []
+    begin = _announcer(len(paths))
+    calls = [(path, values[path], output_dir) for path in together]
+    results = {result.name: result for result in pool.run_notebooks(calls, jobs, begin)}
+    for path in paths:
+        if path not in together:
+            begin(path)
+            results[path.stem] = outcome(path, values[path], output_dir, sys.stderr.isatty())
+    return [results[path.stem] for path in paths]
 
-    def run(path: Path) -> RunResult:
-        substitute = {"dataset": "digits"} if missing and path in on_mnist else {}
-        values = {**parameters, **substitute}
-        return run_notebook(path.stem, values, output_dir, folder=path.parent, progress=progress)
 
-    return _each(paths, run)
+def outcome(
+    path: Path, values: Mapping[str, Any], output_dir: Path, progress: bool = False
+) -> RunResult:
+    """Run the notebook at `path`, and return what becomes of it also where it fails."""
+    return _outcome(run_notebook, path, values, output_dir, progress=progress)
 
 
 def _execute_all(paths: Sequence[Path]) -> list[RunResult]:
-    progress = sys.stderr.isatty()
-    return _each(paths, lambda p: execute_in_place(p.stem, folder=p.parent, progress=progress))
+    begin, results = _announcer(len(paths)), []
+    for path in paths:
+        begin(path)
+        results.append(_outcome(execute_in_place, path, progress=sys.stderr.isatty()))
+    return results
+
+
+def _outcome(
+    action: Callable[..., RunResult], path: Path, *given: Any, **options: Any
+) -> RunResult:
+    """Return the result of `action`, or that it failed, which keeps no others from running."""
+    started = time.perf_counter()
+    try:
+        return action(path.stem, *given, folder=path.parent, **options)
+    except NotebookError as error:
+        seconds = time.perf_counter() - started
+        return RunResult(path.stem, "failed", seconds, output=error.output, error=str(error))
+
+
+def _announcer(total: int) -> Callable[[Path], None]:
+    """Return what prints which notebook begins now, and how many there are."""
+    numbers = itertools.count(1)
+    return lambda path: print(f"[{next(numbers)}/{total}] {path.stem}", flush=True)
 
 
 def _obtain_mnist() -> bool:
@@ -661,21 +713,6 @@ def _obtain_mnist() -> bool:
     except datasets.DatasetError:
         return False
     return True
-
-
-def _each(paths: Sequence[Path], action: Callable[[Path], RunResult]) -> list[RunResult]:
-    """Apply `action` to every notebook; one that fails does not keep the others from running."""
-    results = []
-    for number, path in enumerate(paths, 1):
-        print(f"[{number}/{len(paths)}] {path.stem}", flush=True)
-        started = time.perf_counter()
-        try:
-            results.append(action(path))
-        except NotebookError as error:
-            seconds = time.perf_counter() - started
-            failed = RunResult(path.stem, "failed", seconds, output=error.output, error=str(error))
-            results.append(failed)
-    return results
 
 
 def _summarise(results: Sequence[RunResult]) -> int:

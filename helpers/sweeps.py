@@ -91,7 +91,7 @@ def sweep(
     todo = [run for run in planned if run.output not in outcomes]
     try:
         if todo:
-            with _client(scheduler, min(workers or _cores(), len(todo))) as client:
+            with _client(scheduler, min(workers or cores(), len(todo))) as client:
                 target.mkdir(parents=True, exist_ok=True)
                 _check_shared(client, path, target)
                 _execute(client, todo, outcomes, progress)
@@ -258,7 +258,7 @@ def _sees(path: Path, target: Path) -> bool:
     return path.is_file() and target.is_dir()
 
 
-def _cores() -> int:
+def cores() -> int:
     """Return the number of cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -383,8 +383,8 @@ def _run_once(
     """
     from distributed import get_worker
 
-    workers = hosts.get(_host(get_worker().address), _cores())
-    threads = dict.fromkeys(BLAS_THREADS, str(max(1, _cores() // workers)))
+    workers = hosts.get(_host(get_worker().address), cores())
+    threads = dict.fromkeys(BLAS_THREADS, str(max(1, cores() // workers)))
     with _one_notebook_at_a_time, _environment({**threads, **environment}):
         if run.output.exists():  # finished, then its worker died before we knew
             return _Outcome("ok")
