@@ -14,7 +14,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from helpers import datasets, editions, runs
 
 NAMES = runs.notebook_names()
-QUICK = "02_scalar_backprop"  # nbgrader runs notebook 01 below
 STUB = ["# YOUR CODE HERE", "raise NotImplementedError()"]  # nbgrader's own
 
 
@@ -160,23 +159,15 @@ def test_links_between_notebooks_lead_somewhere_in_the_student_edition(build):
                 assert cell_id in ids_after[target]
 
 
-def test_a_notebook_runs_to_its_end_unsolved_and_passes_every_check_solved(build, tmp_path):
-    run_unsolved_and_solved(QUICK, build, tmp_path)
-
-
 @pytest.mark.faults
-@pytest.mark.parametrize("name", [name for name in NAMES if name != QUICK])
-def test_every_notebook_runs_unsolved_and_solved(name, build, tmp_path):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_notebook_runs_to_its_end_unsolved_and_passes_every_check_solved(name, build, tmp_path):
     if runs.reads_mnist(runs.notebook_path(name)) and not datasets.mnist_available():
         pytest.skip("no MNIST here: run `make data` or set MNIST_DIR=")
-    run_unsolved_and_solved(name, build, tmp_path)
-
-
-def run_unsolved_and_solved(name, build, folder):
     student, teacher = (read(build / e / f"{name}.ipynb") for e in ("student", "teacher"))
     for word, nb in (("Not solved yet", student), ("Correct: ", solve(student, teacher))):
-        nbformat.write(nb, folder / f"{name}.ipynb")
-        result = runs.run_notebook(name, folder=folder, output_dir=folder / "runs")
+        nbformat.write(nb, tmp_path / f"{name}.ipynb")
+        result = runs.run_notebook(name, folder=tmp_path, output_dir=tmp_path / "runs")
         assert result.headline, "the last cell, which reports, has not run"
         tests = [c for c in read(result.output).cells if "exercises.check_" in c.source]
         assert tests

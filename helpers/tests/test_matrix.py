@@ -172,8 +172,7 @@ def test_pytest_runs_as_the_variant_wants_and_its_verdict_counts(matrix, test, o
         code = f"import os\ndef test_it():\n    {test}\n"
         (matrix.ROOT / "notebooks" / "test_it.py").write_text(code)
     variant = {v.name: v for v in matrix.all_variants()}["time-zone"]
-    if outcome == "failed":  # without further processes, which take seconds to start
-        variant = replace(variant, options=("-n", "0"))
+    variant = replace(variant, options=("-n", "0"))  # processes for the tests take seconds to start
     environ = {**os.environ, **variant.environ}
     found, note = matrix.really_run(sys.executable, matrix.ROOT, environ, variant, ())
     assert found == outcome
