@@ -5,9 +5,11 @@ The workers are spoken to over pipes, which nobody else on the machine can reach
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -95,6 +97,8 @@ def _work(connection: Connection, threads: int) -> None:
 
 def _interrupt(*_: Any) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # nbclient may wonder aloud about the kernel that goes; the parent says what there is to say.
+    sys.stderr = io.StringIO()
     raise KeyboardInterrupt
 
 
