@@ -17,6 +17,9 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
 LOCK = os.path.join(ROOT, "requirements.txt")
 STAMP = os.path.join(VENV, "made-of.txt")
+# The lock names every package, so pip has nothing to work out. Left to do so, an old pip stops at a
+# release newer than the lock. Not to compile saves half a minute: first imports do that.
+AS_LOCKED = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"]
 PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 
 
@@ -77,8 +80,7 @@ def build():
     pip = [PYTHON, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
     steps = [
         [sys.executable, "-m", "venv", "--clear", VENV],
-        # --no-compile saves half a minute: modules are compiled when they are first imported.
-        pip + ["--no-compile", "--require-hashes", "--only-binary", ":all:", "--requirement", LOCK],
+        pip + AS_LOCKED + ["--requirement", LOCK],
         pip + ["--no-deps", "--no-build-isolation", "--editable", ROOT],
         # Build matplotlib's font cache now; in a notebook it could write a warning to the output.
         [PYTHON, "-c", "import matplotlib.pyplot"],

@@ -183,7 +183,7 @@ def environment(minor: int, packages: str) -> str:
     base = find_python(minor)
     folder = WORK / f"python3.{minor}-{packages}"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    requirements, options = ROOT / "requirements.txt", ["--require-hashes"]
+    requirements, options = ROOT / "requirements.txt", ["--no-deps", "--require-hashes"]
     if packages == "oldest":
         project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
         requirements, options = WORK / f"{folder.name}.txt", []

@@ -125,7 +125,7 @@ def test_locked_packages_are_installed_by_hash(matrix, monkeypatch, packages, by
     monkeypatch.setattr(matrix, "find_python", lambda minor: sys.executable)
     matrix.environment(99, packages)
     (pip,) = [command for command in called if "-r" in command]
-    assert ("--require-hashes" in pip) == by_hash
+    assert ("--require-hashes" in pip) == ("--no-deps" in pip) == by_hash
     assert pip[pip.index("--only-binary") + 1] == ":all:"
 
 
