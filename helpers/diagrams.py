@@ -26,6 +26,11 @@ def _number(value: float) -> str:
     return text.replace("-", "−")
 
 
+def _signed(value: float) -> str:
+    """Return a value with its sign, as a stub of a wire beside a number looks like a minus."""
+    return ("+" if value > 0 else "") + _number(value)
+
+
 def _canvas(ax: Axes | None, width: float, height: float, inches: float = 8.0) -> Axes:
     """Return an empty, equal-scaled Axes that shows ``width`` by ``height`` units."""
     if ax is None:
@@ -98,7 +103,7 @@ def _wires(ax: Axes, matrix: np.ndarray, tails, heads, radius, scale, label, kin
                 at = tails[k] + along * step
                 ax.text(
                     *at,
-                    _number(weight),
+                    _signed(weight),
                     color=COLORS[kind],
                     fontsize=9,
                     ha="center",
@@ -264,8 +269,8 @@ def _graph_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dic
             continue
         fed = [t for s, t in edges if s == name]
         siblings = [s for s, t in edges if t == fed[0] and s not in depth]
-        offset = 0.62 * (siblings.index(name) - (len(siblings) - 1) / 2)
-        layout[name] = (layout[fed[0]][0] + offset, 1.2, 0.27)
+        offset = 0.70 * (siblings.index(name) - (len(siblings) - 1) / 2)
+        layout[name] = (layout[fed[0]][0] + offset, 1.2, 0.33)
     return layout
 
 
@@ -431,10 +436,6 @@ def number_lines(steps: Sequence[tuple[str, float, float]], *, ax: Axes | None =
     return ax
 
 
-def _signed(value: float) -> str:
-    return ("+" if value > 0 else "−") + _number(abs(value))
-
-
 def _ratio(ax: Axes, y: float, delta: float, previous: float) -> None:
     """Write, between two number lines, the factor from one nudge to the next."""
     text = "no change arrives" if previous == 0 else f"×{_number(delta / previous)}"
@@ -549,7 +550,7 @@ def _path_wire(ax: Axes, tail, head, radius, weight, scale, along: float | None)
     )  # fmt: skip
     if along is not None:
         ax.text(
-            *(tail + along * (head - tail)), _number(weight), color=color, fontsize=9,
+            *(tail + along * (head - tail)), _signed(weight), color=color, fontsize=9,
             ha="center", va="center", zorder=3,
             bbox={"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none"},
         )  # fmt: skip
@@ -731,13 +732,13 @@ def stack(
     if not set(arguments.text("summed", summed)) <= set("".join(axes)):
         raise ValueError(f"summed is {summed!r}, expected letters of {list(axes)}")
     widths, heights = zip(*(_extent(array) for array, _ in drawn.values()), strict=True)
-    ends = np.cumsum(np.array(widths) + (3.0 if operators else 2.4))
+    ends = np.cumsum(np.array(widths) + (3.4 if operators else 2.4))
     places, x = [1.7, *(ends[:-1] + 1.7)], ends[-1]
     ax = _canvas(ax, x, max(heights) + 2.2, inches=min(8.0, 0.5 * x))
     for (name, item), left in zip(drawn.items(), places, strict=True):
         _pile(ax, name, *item, summed, left)
     for sign, left in zip(operators, places[1:], strict=False):
-        ax.text(left - 2.15, 0, sign, ha="center", va="center", fontsize=15)
+        ax.text(left - 2.5, 0, sign, ha="center", va="center", fontsize=15)
     ax.set(xlim=(0, x), ylim=(-max(heights) / 2 - 1.0, max(heights) / 2 + 1.2))
     return ax
 

@@ -133,7 +133,7 @@ def _answer(function: Callable, *args):
 def check_forward_any_depth(forward: Callable) -> Verdict:
     """Check ``forward(x, weights, biases) -> a`` for scalar chains of one to five layers."""
     rng = np.random.default_rng(1)
-    for depth in (2, 1, 3, 5):
+    for depth in (3, 1, 2, 5):
         x = float(rng.normal())
         weights, biases = rng.normal(size=depth).tolist(), rng.normal(size=depth).tolist()
         got, verdict = _answer(forward, x, list(weights), list(biases))
@@ -152,26 +152,28 @@ def _forward_mistakes(x: float, weights: list, biases: list) -> dict:
     for w, b in zip(weights, biases, strict=True):
         affine = w * affine + b
     all_of_them = _chain_outputs(x, weights, biases)
+    z = weights[-1] * all_of_them[-2] + biases[-1]
 
     def end(*chain):
         return _chain_outputs(*chain)[-1]
 
     return {
         "the sigmoid is missing: the answer is an affine function of x.": affine,
-        "the last node has no sigmoid: the answer is z, not a.": weights[-1] * all_of_them[-2]
-        + biases[-1],
+        "the last node has no sigmoid: the answer is z, not a.": z,
         "the input came back unchanged.": x,
         "the biases are missing.": end(x, weights, [0] * len(biases)),
         "the layers are run in reverse order.": end(x, weights[::-1], biases[::-1]),
         "only the first layer is run: does the return stand inside the loop?": end(
             x, weights[:1], biases[:1]
         ),
+        "the last layer is not run: does the loop end one too early?": all_of_them[-2],
         "every layer starts from x again; it takes what the layer before gave.": end(
             x, weights[-1:], biases[-1:]
         ),
         "the input has gone through a sigmoid; it enters the first node as it is.": end(
             _sigmoid(x), weights, biases
         ),
+        "these are z and a of the last node; return a alone.": [z, _sigmoid(z)],
         "these are the activations of all layers; return the last one.": all_of_them[1:],
         "these are the input and all activations; return the last one.": all_of_them,
     }
@@ -179,7 +181,7 @@ def _forward_mistakes(x: float, weights: list, biases: list) -> dict:
 
 def check_two_sided_slope(slope: Callable) -> Verdict:
     """Check ``slope(f, x, h)``, the two-sided difference quotient of f at x."""
-    cases = [(np.sin, 0.3, 1e-2), (np.exp, -1.0, 1e-2), (lambda t: t**3, 2.0, 1e-1)]
+    cases = [(np.sin, 0.3, 1e-2), (np.cos, 1.0, 1e-2), (lambda t: t**3, 2.0, 1e-1)]
     for f, x, h in cases:
         got, verdict = _answer(slope, f, x, h)
         if verdict:
@@ -452,6 +454,8 @@ def _chain_mistakes(truth: np.ndarray, x, weights, biases) -> dict[str, np.ndarr
         "σ' is missing in BP1: the output error is (a − y)·σ'(z), not a − y.": db / slope[-1],
         "BP2 lacks σ'(z) of the layer it arrives at.": db / hidden_slopes,
         "BP2 multiplies by the weight of its own layer; it is the next layer's.": db * w / w[-1],
+        "BP2 takes σ'(z) of the layer the error comes from; it is that of the layer it arrives "
+        "at.": db * slope[-1] / slope,
         "σ' was taken at a; it belongs at z.": db * np.cumprod(at_a[::-1])[::-1],
     }
     answers = {text: np.array([delta * a[:-1], delta]) for text, delta in mistakes.items()}
@@ -529,6 +533,7 @@ def check_layer(layer: Callable) -> Verdict:
             mistakes |= {
                 "the transpose is missing: X @ W fits here only because W is square.": X @ W + b,
                 "the two factors are exchanged: rows are samples, so it is X @ W.T.": W @ X + b,
+                "W @ X.T has a column per sample; rows are samples, so it is X @ W.T.": W @ X.T + b,
                 "the bias runs down the rows, one per sample.": X @ W.T + b[:, None],
                 "the result is transposed: rows must be samples.": truth.T,
                 "* multiplies entry by entry; the matrix product is @.": X * W.T + b,
@@ -545,7 +550,7 @@ def check_collapse(collapse: Callable) -> Verdict:
     for sizes in ([2, 2, 2, 2], [1, 3, 2, 1], [4, 2]):
         W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
         b = [None, *(rng.normal(size=n) for n in sizes[1:])]
-        got, verdict = _answer(collapse, list(W), list(b))
+        got, verdict = _answer(collapse, [None, *map(np.copy, W[1:])], [None, *map(np.copy, b[1:])])
         if verdict:
             return verdict
         if not isinstance(got, tuple | list) or len(got) != 2:
@@ -614,6 +619,8 @@ def check_mystery_bug(
             f"suspect returns a {type(gradient).__name__}; return a function of (p, X, Y), such "
             "as plant(backward, (old, new))."
         )
+    if gradient is mystery:
+        return _no("this is the mystery itself; plant the bug that you suspect in the correct one.")
     rng = np.random.default_rng(5)
     moved = {name: value + 0.3 * rng.normal(size=value.shape) for name, value in params.items()}
     for point in (params, moved):
@@ -668,11 +675,15 @@ _SLIPS = {  # job -> what is wrong -> the subscript that does it; all fit in a s
         "the sum runs over the current node; it must run over the incoming one, the second "
         "letter of W.": "ij,ni->nj",
         "the result is transposed: exchange the two letters right of the arrow.": "ij,nj->in",
+        "the letters of A are exchanged: its rows are samples, so n comes first.": "ij,jn->ni",
+        "these letters are for samples as columns; here samples are rows.": "ij,jn->in",
     },
     "back": {
         "this goes forward through W; backward the sum runs over the first letter of W, the node "
         "the error comes from.": "ij,nj->ni",
         "the result is transposed: exchange the two letters right of the arrow.": "ij,ni->jn",
+        "the letters of Delta are exchanged: its rows are samples, so n comes first.": "ij,in->nj",
+        "these letters are for samples as columns; here samples are rows.": "ij,in->jn",
     },
     "bias": {
         "the nodes are summed and the samples kept; it is the other way round.": "ni->n",
@@ -682,6 +693,8 @@ _SLIPS = {  # job -> what is wrong -> the subscript that does it; all fit in a s
         "the samples are still apart: leave their letter out on the right, and they are "
         "summed.": "ni,nj->nij",
         "the result is transposed: exchange the two letters right of the arrow.": "ni,nj->ji",
+        "the letters of Delta are exchanged: its rows are samples, so n comes first, and einsum "
+        "needs no transpose.": "in,nj->ij",
     },
 }
 
@@ -772,6 +785,9 @@ def check_errors_back(errors_back: Callable) -> Verdict:
             forward = np.array([[sum(W[k] * d) for k in range(here)] for d in Delta])
             mistakes["W is transposed: it fits here only because this layer is square. Which "
                      "letters stand side by side?"] = forward * slope  # fmt: skip
+            left_first = [[sum(W[:, k] * d) for k in range(here)] for d in Delta * slope]
+            mistakes["* and @ have the same rank and run from left to right: put the matrix "
+                     "product in parentheses."] = np.array(left_first)  # fmt: skip
         sentence = diagnose(
             got, truth, mistakes=mistakes, factors={"N, the number of samples": samples}
         )
@@ -831,6 +847,10 @@ def check_binary_cross_entropy(cross_entropy: Callable) -> Verdict:
         ).mean(),
         "only the samples of class 1 cost anything; where is (1 − y)?": -np.mean(y * of_one),
         "this is the likelihood of the batch, not its cost.": np.exp(-truth.sum()),
+        "the log-sum-exp ran over the whole batch; each sample has its own, of 0 and its logit.": (
+            np.logaddexp.reduce(np.append(z, 0 * z)) - np.mean(y * z)
+        ),
+        "y z is subtracted, not added.": np.mean(truth + 2 * y * z),
         "this is the mean squared error of the probabilities; the cost is a logarithm.": np.mean(
             (_sigmoid(z) - y) ** 2
         ),
@@ -885,6 +905,9 @@ def check_softmax_back(softmax_back: Callable) -> Verdict:
             mistakes["the sums belong to rows, and they are laid along columns: keepdims=True."] = (
                 P * (V - shares.sum(axis=1))
             )
+            mistakes["P @ V.T pairs every sample with every other; sum P * V along each row."] = (
+                P * (V - np.einsum("nj,mj->nm", P, V))
+            )
         factors = {"N, the number of samples": samples}
         sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
         if sentence:
@@ -909,6 +932,8 @@ def check_leaky_errors(leaky_errors: Callable) -> Verdict:
             "this is the plain ReLU: below zero the slope is alpha, not 0.": sums * (Z > 0),
             "the slopes are exchanged: 1 above zero, alpha below.": sums * (1 + alpha) - want,
             "the slope of the activation is missing.": sums,
+            "the mask reads the pre-activation Z, not the error.": sums
+            * np.where(sums > 0, 1, alpha),
             "multiply by the slope, not by the activation.": want * Z,
             "below zero the slope is +alpha.": sums * np.where(Z > 0, 1, -alpha),
             "below zero the slope is alpha, not alpha times z.": sums
@@ -976,6 +1001,10 @@ def check_posterior(posterior: Callable) -> Verdict:
         mistakes["the sum runs over the isolates; it must run over the classes."] = (
             joint / joint.sum(axis=0)
         )
+        for_equal = mistakes["the prior is missing: so it is right for equal frequencies."]
+        mistakes["times the prior, the rows no longer add up to 1: divide by their sums."] = (
+            prior * for_equal
+        )
         mistakes["these are the logits; a softmax is missing."] = (dots - halves) / sd**2 + logs
         mistakes["the rows do not add up to 1: divide by their sums."] = joint
         mistakes["these are the logarithms of the probabilities."] = np.log(want)
@@ -991,6 +1020,7 @@ def check_calibration_error(calibration_error: Callable) -> Verdict:
     for top, edges in ((0.95, np.linspace(0, 1, 6)), (1.0, np.array([0.0, 0.3, 0.5, 0.8, 1.0]))):
         confidence = np.append(rng.uniform(0.41, 0.95, size=38), [edges[2], top])  # bin 0 is empty
         correct = rng.uniform(size=40) < 1.3 - confidence  # gaps of either sign
+        correct[confidence >= edges[-2]] = True  # the last bin is too modest, its sure answer not
         correct[-1] = False
         got, verdict = _answer(calibration_error, confidence.copy(), correct.copy(), edges.copy())
         if verdict:
@@ -1013,6 +1043,7 @@ def _calibration_mistakes(confidence, correct, edges, filled: list) -> dict[str,
     middles = np.array([edges[edges <= confidence[m].min()][-1] for m in filled])
     middles = (middles + edges[np.searchsorted(edges, middles) + 1 - (middles == edges[-1])]) / 2
     inner = [[i for i in members if confidence[i] < edges[-1]] for members in filled]
+    within_edge = sum(abs((confidence - correct)[members].sum()) for members in inner)
     return {
         "the signs cancel: take the absolute value bin by bin.": gaps @ shares,
         "take the absolute value bin by bin, before the sum.": abs(gaps @ shares),
@@ -1024,8 +1055,9 @@ def _calibration_mistakes(confidence, correct, edges, filled: list) -> dict[str,
         @ np.abs([mid - correct[m].mean() for mid, m in zip(middles, filled, strict=True)]),
         "the gaps are squared; take their absolute values.": gaps**2 @ shares,
         "compare the means of bins, not single answers.": np.abs(confidence - correct).mean(),
-        "a confidence at the upper edge of the last bin is lost.": sum(
-            abs((confidence - correct)[members].sum()) for members in inner
+        "a confidence at the upper edge of the last bin is lost.": within_edge / len(confidence),
+        "a confidence at the upper edge belongs to the last bin, not to one of its own.": (
+            within_edge + (confidence - correct)[confidence == edges[-1]].sum()
         )
         / len(confidence),
     }
@@ -1075,6 +1107,8 @@ def check_nesterov_step(step: Callable) -> Verdict:
         )
         if verdict:
             return verdict
+        if isinstance(got, np.ndarray) and got.ndim:
+            got = list(got)
         if not isinstance(got, tuple | list) or len(got) != 2:
             return _no("return the pair theta, v.")
         if not (np.array_equal(given[0], theta) and np.array_equal(given[1], v)):
@@ -1128,7 +1162,8 @@ def check_l2_gradients(l2_gradients: Callable) -> Verdict:
     if verdict:
         return verdict
     if not isinstance(got, dict) or set(got) != set(params):
-        return _no(f"return a dict with the names {list(params)}.")
+        found = list(got) if isinstance(got, dict) else type(got).__name__
+        return _no(f"the answer has {found}, expected a dict with the names {list(params)}.")
     for argument, before, after in zip(("grads", "params"), (grads, params), given, strict=True):
         if any(not np.array_equal(before[name], after[name]) for name in before):
             return _no(f"your function changed the {argument} it was given; return a new dict.")
@@ -1173,14 +1208,18 @@ def check_dropout(dropout: Callable) -> Verdict:
         if verdict:
             return verdict
         again, _ = _answer(dropout, given, keep, rng)
-        sentence = _dropout_fault(got, again, given, A, keep)
+        same, _ = _answer(dropout, given, keep, np.random.default_rng(3))
+        sentence = _dropout_fault(got, again, same, given, A, keep)
         if sentence:
             return _no(f"with keep = {keep}, {sentence}")
     return Verdict(True, "Correct: kept share, scale and expectation are right for three values.")
 
 
-def _dropout_fault(got, again, given: np.ndarray, A: np.ndarray, keep: float) -> str | None:
-    """Return what is wrong with one answer of the reader's dropout, or None."""
+def _dropout_fault(got, again, same, given: np.ndarray, A: np.ndarray, keep: float) -> str | None:
+    """Return what is wrong with one answer of the reader's dropout, or None.
+
+    ``again`` is the next answer from the same rng, ``same`` the first one from a rng like it.
+    """
     if not isinstance(got, (tuple, list)) or len(got) != 2:
         return "return the pair: thinned activations and mask."
     if not np.array_equal(given, A):
@@ -1197,6 +1236,8 @@ def _dropout_fault(got, again, given: np.ndarray, A: np.ndarray, keep: float) ->
         return "activations and mask are exchanged; the thinned activations come first."
     if 0 < share < 1 and (mask == mask[:1]).all():
         return "every image has the same mask; draw a number for each activation."
+    if 0 < share < 1 and (mask == mask[:, :1]).all():
+        return "all activations of an image share one draw; draw a number for each of them."
     spread = 5 * np.sqrt(keep * (1 - keep) / A.size) + 1e-12  # five standard deviations
     if abs(share - keep) > spread:
         swapped = abs(share - (1 - keep)) <= spread
@@ -1209,6 +1250,8 @@ def _dropout_fault(got, again, given: np.ndarray, A: np.ndarray, keep: float) ->
         return "the thinned activations are not A times the mask."
     if keep < 1 and np.array_equal(mask, np.asarray(again[1])):
         return "two calls give the same mask; draw from the rng that is passed."
+    if not np.array_equal(mask, np.asarray(same[1])):
+        return "the same rng gives another mask; draw from the rng that is passed."
     return None
 
 
@@ -1226,6 +1269,7 @@ def check_step_flops(step_flops: Callable) -> Verdict:
             "a multiplication and an addition are two operations: the factor 2 is missing.": want
             // 2,
             "this is the way forward alone.": forward,
+            "the products that give the weights' gradients are missing.": forward + back,
             "the error goes back through a product, too, in every layer but the first.": 2
             * forward,
             "it is layer 1 that sends no error back, not the last one.": 3 * forward - layers[-1],

@@ -32,7 +32,7 @@ def test_network_draws_one_circle_per_node_and_one_wire_per_weight():
 
 def test_network_writes_weights_biases_and_activations():
     shown = texts(diagrams.network(W, B, A))
-    assert {"−2.00", "3.00", "0.75"} <= set(shown)
+    assert {"−2.00", "+3.00", "+0.75"} <= set(shown)
     assert "$b$ = −0.40" in shown
     assert "0.90" in shown
 
@@ -52,8 +52,8 @@ def test_network_takes_plain_numbers_for_a_scalar_chain():
 
 def test_labels_are_left_out_of_a_crowded_network():
     crowded = np.ones((5, 4))
-    assert "1.00" not in texts(diagrams.network([crowded]))
-    assert "1.00" in texts(diagrams.network([crowded], label_weights=True))
+    assert "+1.00" not in texts(diagrams.network([crowded]))
+    assert "+1.00" in texts(diagrams.network([crowded], label_weights=True))
 
 
 def test_weight_labels_do_not_overlap_each_other():

@@ -29,7 +29,7 @@ def test_augmented_network_has_a_constant_node_per_layer_and_a_wire_per_bias():
     purple = [line for line in ax.lines if to_hex(line.get_color()).upper() == COLORS["biases"]]
     assert len(ax.lines) == 3 + 6 + 5
     assert len(purple) == 5
-    assert {"0.10", "−0.20", "0.30", "−0.40", "0.70"} <= set(texts(ax))
+    assert {"+0.10", "−0.20", "+0.30", "−0.40", "+0.70"} <= set(texts(ax))
 
 
 def test_augmented_network_draws_into_the_axes_it_is_given():

@@ -36,7 +36,7 @@ def weights_written(ax):
 
 
 def as_written(values):
-    return sorted(f"{v:.2f}".replace("-", "−") for v in np.ravel(values))
+    return sorted(f"{v:+.2f}".replace("-", "−") for v in np.ravel(values))
 
 
 def test_all_paths_from_one_node_are_coloured_and_the_rest_is_faint(W):

@@ -102,6 +102,12 @@ def forward_last_open(x, weights, biases):
     return weights[-1] * a + biases[-1]
 
 
+def forward_node(x, weights, biases):
+    """Return (z, a) of the last node, as notebook 01's `node` does."""
+    z = forward_last_open(x, weights, biases)
+    return z, sigmoid(z)
+
+
 @pytest.mark.parametrize("answer", [forward_solution, forward_recursive])
 def test_forward_any_depth_accepts_right_answers(answer):
     verdict = exercises.check_forward_any_depth(answer)
@@ -118,13 +124,15 @@ def test_forward_any_depth_accepts_right_answers(answer):
         (lambda x, w, b: [forward_solution(x, w, b)], "has shape (1,), expected ()"),
         (lambda x, w, b: -forward_solution(x, w, b), "sign is wrong"),
         (lambda x, w, b: forward_solution(x, w[:1], b[:1]), "only the first layer is run"),
+        (lambda x, w, b: forward_solution(x, w[:-1], b[:-1]), "the last layer is not run"),
+        (forward_node, "z and a of the last node"),
         (lambda x, w, b: forward_solution(x, w[-1:], b[-1:]), "starts from x again"),
         (lambda x, w, b: forward_solution(x, w[::-1], b[::-1]), "reverse order"),
         (lambda x, w, b: forward_solution(x, w, [0] * len(b)), "biases are missing"),
         (lambda x, w, b: forward_solution(sigmoid(x), w, b), "input has gone through a sigmoid"),
         (forward_all, "the input and all activations"),
         (lambda *args: forward_all(*args)[1:], "activations of all layers"),
-        (lambda x, w, b: forward_solution(x, w[:2], b[:2]), "with 3 layer(s)"),
+        (lambda x, w, b: forward_solution(x, w[:4], b[:4]), "with 5 layer(s)"),
     ],
 )
 def test_forward_any_depth_names_the_mistake(answer, words):
@@ -157,6 +165,7 @@ def test_two_sided_slope_accepts_right_answers(answer):
         (lambda f, x, h: f(x + h) - f(x - h) / (2 * h), "difference in parentheses"),
         (lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h), "values are added"),
         (lambda f, x, h: (f(x - h) - f(x + h)) / (2 * h), "sign is wrong"),
+        (lambda f, x, h: abs(f(x + h) - f(x - h)) / (2 * h), "sign is wrong"),
         (lambda f, x, h: (f(x + h) - f(x - h)) / (4 * h), "too small by the factor 2"),
     ],
 )

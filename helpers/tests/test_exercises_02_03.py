@@ -73,6 +73,7 @@ def backprop_1d(
     output_slope=True,
     hidden_slope=True,
     weight_shift=1,
+    slope_shift=0,
     activation_shift=0,
 ):
     """Return (dw, db), with one switch for each mistake under test."""
@@ -85,7 +86,8 @@ def backprop_1d(
     delta[last] = (a[-1] - y) * (prime(z[-1], a[-1]) if output_slope else 1)
     for i in range(last - 1, -1, -1):
         delta[i] = weights[i + weight_shift] * delta[i + 1]
-        delta[i] *= prime(z[i], a[i + 1]) if hidden_slope else 1
+        at = i + slope_shift
+        delta[i] *= prime(z[at], a[at + 1]) if hidden_slope else 1
     return [d * a[i + activation_shift] for i, d in enumerate(delta)], delta
 
 
@@ -115,6 +117,7 @@ def test_backprop_1d_accepts_every_correct_form(answer):
         (lambda *p: backprop_1d(*p, output_slope=False), "BP1"),
         (lambda *p: backprop_1d(*p, hidden_slope=False), "BP2 lacks"),
         (lambda *p: backprop_1d(*p, weight_shift=0), "weight of its own layer"),
+        (lambda *p: backprop_1d(*p, slope_shift=1), "the layer the error comes from"),
         (lambda *p: backprop_1d(*p, prime=lambda z, a: sigmoid_prime(a)), "taken at a"),
         (lambda *p: backprop_1d(*p, activation_shift=1), "BP4 multiplies"),
         (lambda *p: (backprop_1d(*p)[1],) * 2, "lack the activation"),
@@ -166,6 +169,7 @@ def test_layer_accepts_every_correct_form(answer):
     [
         (lambda X, W, b: X @ W + b, "transpose is missing"),
         (lambda X, W, b: W @ X + b, "two factors are exchanged"),
+        (lambda X, W, b: W @ X.T + b, "a column per sample"),
         (lambda X, W, b: X @ W.T, "bias is missing"),
         (lambda X, W, b: X @ W.T + b[:, None], "down the rows"),
         (lambda X, W, b: sigmoid(X @ W.T + b), "pre-activation"),
@@ -202,7 +206,16 @@ def collapse_augmented(W, b):
     return [total[:-1, :-1], total[:-1, -1]]
 
 
-@pytest.mark.parametrize("answer", [collapse, collapse_augmented])
+def collapse_in_place(W, b):
+    """Change what was handed over, as `+=` does."""
+    W_star, b_star = W[-1], b[-1]
+    for layer in range(len(W) - 2, 0, -1):
+        b_star += W_star @ b[layer]
+        W_star = W_star @ W[layer]
+    return W_star, b_star
+
+
+@pytest.mark.parametrize("answer", [collapse, collapse_augmented, collapse_in_place])
 def test_collapse_accepts_every_correct_form(answer):
     verdict = exercises.check_collapse(answer)
     assert verdict.passed, verdict.message

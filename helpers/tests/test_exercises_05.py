@@ -57,7 +57,7 @@ def swapped(change):
     return lambda p, X, Y: change(mystery(p, X, Y))
 
 
-@pytest.mark.parametrize("answer", [mystery, rewritten])
+@pytest.mark.parametrize("answer", [lambda *point: mystery(*point), rewritten])
 def test_the_same_bug_is_accepted_however_it_is_written(answer, setting):
     result = verdict(answer, setting)
     assert result.passed
@@ -91,6 +91,7 @@ WRONG = {
     "not finite": (swapped(lambda g: g | {"U": g["U"] / 0.0}), "U holds values that are not"),
     "text instead of function": (("old", "new"), "suspect returns a tuple"),
     "nothing": (None, "suspect returns a NoneType"),
+    "the mystery itself": (mystery, "this is the mystery itself"),
     "wrong signature": (lambda p: p, "raises TypeError"),
 }
 

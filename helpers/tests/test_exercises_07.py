@@ -51,6 +51,8 @@ def test_binary_cross_entropy_accepts_every_stable_form(answer):
         (lambda z, y: -np.mean(y * np.log(sigmoid(z))), "only the samples of class 1"),
         (lambda z, y: np.exp(-of_class_one(z, y).sum()), "this is the likelihood"),
         (lambda z, y: np.mean((sigmoid(z) - y) ** 2), "mean squared error"),
+        (lambda z, y: np.mean(np.log(len(z) + np.exp(z).sum()) - y * z), "over the whole batch"),
+        (lambda z, y: np.mean(np.logaddexp(0, z) + y * z), "subtracted, not added"),
         (lambda z, y: of_class_one(z, y).mean() / np.log(2), "use the natural log"),
         (lambda z, y: of_class_one(z, y).mean(), "e¹⁰⁰⁰ must never be formed"),
         (lambda z, y: np.mean(np.log(1 + np.exp(z)) - y * z), "e¹⁰⁰⁰ must never be formed"),
@@ -92,6 +94,7 @@ def test_softmax_back_accepts_every_right_form(answer):
         (lambda P, V: P * (V - (P * V).sum(axis=0)), "runs over the samples"),
         (lambda P, V: P * (V - (P * V).sum()), "runs over the whole batch"),
         (lambda P, V: P * (V - (P * V).sum(axis=1)), "keepdims=True"),
+        (lambda P, V: P * (V - P @ V.T), "pairs every sample with every other"),
         (lambda P, V: P * ((P * V).sum(axis=1, keepdims=True) - V), "the sign is wrong"),
         (
             lambda P, V: P * (V - (P * V).sum(axis=1, keepdims=True)) / len(P),

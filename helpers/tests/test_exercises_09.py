@@ -50,6 +50,7 @@ def test_leaky_errors_accepts_every_right_form(answer):
         (lambda D, U, Z, alpha: (D @ U) * np.where(Z > 0, alpha, 1), "the slopes are exchanged"),
         (lambda D, U, Z, alpha: D @ U, "the slope of the activation is missing"),
         (lambda D, U, Z, alpha: (D @ U) * np.where(Z > 0, Z, alpha * Z), "not by the activation"),
+        (lambda D, U, Z, alpha: np.where(D @ U > 0, D @ U, alpha * (D @ U)), "not the error"),
         (lambda D, U, Z, alpha: (D @ U) * np.where(Z > 0, 1, -alpha), "the slope is +alpha"),
         (lambda D, U, Z, alpha: (D @ U) * np.where(Z > 0, 1, alpha * Z), "not alpha times z"),
         (lambda D, U, Z, alpha: ((D @ U) * np.where(Z > 0, 1, alpha)).T, "transposed"),
@@ -160,6 +161,7 @@ def test_posterior_accepts_every_right_form(answer):
             "the ½ of the exponent is missing",
         ),
         (lambda X, m, sd, q: scores(X, m) / sd**2 + np.log(q), "these are the logits"),
+        (lambda X, m, sd, q: q * softmax(scores(X, m) / sd**2), "no longer add up to 1"),
         (normalised_over_isolates, "the sum runs over the isolates"),
         (lambda X, m, sd, q: posterior_by_densities(X, m, sd, q).T, "It looks transposed"),
         (
@@ -234,6 +236,11 @@ def without_upper_edge(confidence, correct, edges):
     return np.abs(excess[: len(edges) - 1]).sum() / len(confidence)
 
 
+def with_a_bin_for_the_edge(confidence, correct, edges):
+    excess = np.bincount(np.digitize(confidence, edges) - 1, weights=confidence - correct)
+    return np.abs(excess).sum() / len(confidence)
+
+
 def with_empty_bins_averaged(confidence, correct, edges):
     with np.errstate(invalid="ignore"):
         return np.sum([
@@ -250,6 +257,7 @@ def with_empty_bins_averaged(confidence, correct, edges):
         (lambda *a: np.abs(gaps_of(*a)[0]).mean(), "weight each bin by its count"),
         (lambda *a: np.abs(gaps_of(*a)[0]).max(), "this is the largest gap"),
         (of_middles, "not its middle"),
+        (with_a_bin_for_the_edge, "not to one of its own"),
         (squared, "the gaps are squared"),
         (lambda c, ok, edges: np.abs(c - ok).mean(), "not single answers"),
         (without_upper_edge, "at the upper edge of the last bin is lost"),

@@ -51,8 +51,8 @@ def test_l2_gradients_accepts_every_right_form(answer):
             "W1: the answer has shape (4, 3)",
         ),
         (in_place, "changed the grads"),
-        (lambda g, p, s: None, "return a dict"),
-        (lambda g, p, s: {"W1": g["W1"]}, "return a dict"),
+        (lambda g, p, s: None, "the answer has NoneType, expected a dict"),
+        (lambda g, p, s: {"W1": g["W1"]}, "the answer has ['W1'], expected a dict"),
     ],
 )
 def test_l2_gradients_names_the_mistake(wrong, word):
@@ -87,6 +87,11 @@ def per_unit(A, keep, rng):
     return A * mask, mask
 
 
+def per_image(A, keep, rng):
+    mask = np.broadcast_to((rng.random((len(A), 1)) < keep) / keep, A.shape)
+    return A * mask, mask
+
+
 def per_unit_repeated(A, keep, rng):
     mask = np.broadcast_to((rng.random(A.shape[1]) < keep) / keep, A.shape)
     return A * mask, mask
@@ -96,6 +101,8 @@ def per_unit_repeated(A, keep, rng):
     ("wrong", "word"),
     [
         (per_unit_repeated, "every image has the same mask"),
+        (per_image, "all activations of an image share one draw"),
+        (lambda A, keep, rng: drop(A, keep, np.random.default_rng()), "the rng that is passed"),
         (lambda A, keep, rng: drop(A, keep, rng)[::-1], "exchanged"),
         (lambda A, keep, rng: drop(A, 1 - keep or 1.0, rng), "probability to stay"),
         (lambda A, keep, rng: (drop(A, keep, rng)[0], drop(A, keep, rng)[1]), "times the mask"),

@@ -83,6 +83,7 @@ def test_step_flops_accepts_the_right_answer_however_written(right):
         (lambda sizes, N: 2 * sum(layers(sizes, N)), "goes back through a product"),
         (lambda sizes, N: flops(sizes, N) // N, "one sample"),
         (lambda sizes, N: 3 * sum(layers(sizes, N)) - layers(sizes, N)[-1], "not the last one"),
+        (lambda sizes, N: sum(layers(sizes, N)) + sum(layers(sizes, N)[1:]), "gradients are miss"),
     ],
 )
 def test_step_flops_names_the_mistake(wrong, word):
