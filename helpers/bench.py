@@ -17,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from helpers import runs
+from helpers import runs, sweeps
 
 NOTEBOOK = "11_speed_and_scale"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "jax")
@@ -41,7 +41,7 @@ def bench(
     ValueError : a number of threads or rounds below 1.
     NotebookError : the notebook failed; an earlier ``bench.json`` stays as it was.
     """
-    threads = list(dict.fromkeys([1, os.cpu_count() or 1] if threads is None else threads))
+    threads = list(dict.fromkeys([1, sweeps.cores()] if threads is None else threads))
     for name, value in [("rounds", rounds), *(("threads", count) for count in threads)]:
         if value < 1:
             raise ValueError(f"{name} is {value}, expected at least 1")
@@ -53,7 +53,8 @@ def bench(
         done = runs.run_notebook(NOTEBOOK, parameters, output, progress=sys.stderr.isatty())
         measured.append(dict(done.metrics))
     result = {"machine": machine(), "versions": versions(), "runs": measured}
-    _write(result, folder / "bench.json")
+    with runs.whole(folder / "bench.json") as temporary:
+        temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return result
 
 
@@ -61,7 +62,7 @@ def machine() -> dict[str, Any]:
     """Return what the times depend on besides the code: processor, cores and system."""
     return {
         "processor": _processor(),
-        "cores": os.cpu_count() or 1,
+        "cores": sweeps.cores(),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
@@ -103,13 +104,6 @@ def summary(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _write(result: Mapping[str, Any], path: Path) -> None:
-    """Write the result whole or not at all."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
 def main() -> int:
     """Race and print the table; return the exit status."""
     sys.stdout.reconfigure(errors="replace")
@@ -118,6 +112,9 @@ def main() -> int:
     except runs.NotebookError as error:
         print(f"FAILED {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted: an earlier bench.json stays as it was.", file=sys.stderr)
+        return 130
     print(summary(result))
     print(f"\nwritten to {os.path.relpath(runs.RUNS / 'bench.json')}")
     return 0

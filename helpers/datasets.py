@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers import arguments
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 ISOLATE_CLASSES = ("susceptible", "intermediate", "resistant")
@@ -57,7 +59,7 @@ def step_data(n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
 
     The labels are -1 or +1, never 0: with an odd `n`, the middle point x = 0 is labelled +1.
     """
-    _check_count(n)
+    arguments.count("n", n, least=2)
     x = np.linspace(-5.0, 5.0, n)  # (n,)
     if n % 2:
         x[n // 2] = 0.0  # linspace may miss it by a rounding
@@ -90,7 +92,7 @@ def circles(
     TypeError, ValueError
         Naming the argument, what was given and what was expected.
     """
-    _check_count(n)
+    arguments.count("n", n, least=2)
     _check_seed(seed)
     if factor == 0:  # every other bad value of factor and noise is scikit-learn's to refuse
         raise ValueError("factor is 0, expected a number between 0 and 1, both excluded")
@@ -107,7 +109,7 @@ def moons(
 
     Arguments, results and errors are those of `circles`, without `factor`.
     """
-    _check_count(n)
+    arguments.count("n", n, least=2)
     _check_seed(seed)
     from sklearn.datasets import make_moons
 
@@ -145,13 +147,6 @@ def load_digits() -> Dataset:
         X / 16, y.astype(np.int64), test_size=0.2, stratify=y, random_state=0
     )
     return Dataset(X_train, y_train, X_test, y_test, tuple(range(10)))
-
-
-def _check_count(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
-        raise TypeError(f"n is {n!r}, expected an integer of at least 2")
-    if n < 2:
-        raise ValueError(f"n is {n}, expected at least 2 points")
 
 
 def _check_seed(seed: int | np.random.RandomState) -> None:
@@ -425,7 +420,7 @@ def _download(file: MnistFile) -> bytes:
             return raw
         except DatasetError as error:
             failures.append(str(error))
-        except (OSError, HTTPException) as error:
+        except (OSError, HTTPException, ValueError) as error:  # the last of an odd redirect
             failures.append(f"{url}: {str(error) or type(error).__name__}")
     raise DatasetError(f"{file.name}.gz: no mirror delivers it ({'; '.join(failures)})")
 
@@ -477,10 +472,11 @@ def _store(folder: Path, file: MnistFile, raw: bytes) -> None:
 
 def _remove_stale(folder: Path) -> None:
     """Remove what a process killed in the middle of `_store` has left, sparing one at work."""
-    for path in folder.glob(".*.tmp"):
-        with suppress(OSError):  # its owner may just have renamed it
-            if time.time() - path.stat().st_mtime > STALE_AFTER:
-                path.unlink()
+    for file in MNIST_FILES:
+        for path in folder.glob(f".{file.name}.*.tmp"):
+            with suppress(OSError):  # its owner may just have renamed it
+                if time.time() - path.stat().st_mtime > STALE_AFTER:
+                    path.unlink()
 
 
 def main() -> int:

@@ -135,7 +135,9 @@ def check_gradients(
         raise ValueError(f"tol is {tol!r}, expected 0 < tol < 1: no relative error exceeds 1")
     _require_params(params)
     _require_grads(grads, params)
-    rows = _compare(_Objective(loss, params, method, eps), grads, tol)
+    objective = _Objective(loss, params, method, eps)
+    objective.require_steps_that_move()
+    rows = _compare(objective, grads, tol)
     return GradientReport(pd.DataFrame(rows), method, float(tol))
 
 
@@ -252,6 +254,13 @@ class _Objective:
                 return self.loss(point)
             except (TypeError, ComplexWarning) as error:
                 raise TypeError(f"complex step: the loss fails, {error}; {SAFE}") from error
+
+    def require_steps_that_move(self) -> None:
+        """Refuse steps that rounding swallows: their differences are 0 and excuse any gradient."""
+        still = np.flatnonzero(self.at + self.steps == self.at) if not self.is_complex else ()
+        if len(still):
+            step, entry = self.steps[still[0]], self.entries[still[0]]
+            raise ValueError(f"eps gives a step of {step:.2g}, expected one that moves {entry}")
 
     def gradient(self) -> np.ndarray:
         """Return all slopes, shape (number of entries,)."""

@@ -282,14 +282,9 @@ def index_notebook(notebooks: dict[str, NotebookNode], kind: str, guide: Sequenc
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a page so that a reader finds the old one or the new one, and never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with runs.whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def build(

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -53,31 +54,55 @@ def run_notebooks(
         for worker in (*idle, *working.values()):
             worker.connection.close()
             worker.process.join()
+        for worker in working.values():
+            worker.discard_partial()
 
 
 class _Worker:
     """A process that runs one notebook after the other, as they are given to it."""
 
     def __init__(self, threads: int) -> None:
+        self.call: Call | None = None
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, threads), daemon=True)
-        self.process.start()
+        with _deaf_to_the_terminal():
+            self.process.start()
         theirs.close()  # or we would not notice that the process has gone
 
     def start(self, call: Call) -> None:
         self.call = call
-        self.connection.send(call)
+        with suppress(OSError):  # the process has gone, which result() reports
+            self.connection.send(call)
 
     def result(self) -> runs.RunResult:
         """Return the result of the notebook given last, "failed" if the process died."""
         try:
             return self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self.process.join()
             name = self.call[0].stem
             reason = f"{name}: its worker process ended with exit code {self.process.exitcode}"
             return runs.RunResult(name, "failed", 0.0, error=reason)
+
+    def discard_partial(self) -> None:
+        """Remove what a process has left that could not clean up, as on Windows."""
+        if self.call:
+            path, _, folder = self.call
+            (folder / path.name).with_suffix(".partial.ipynb").unlink(missing_ok=True)
+
+
+@contextmanager
+def _deaf_to_the_terminal() -> Iterator[None]:
+    """Let a process that starts meanwhile ignore Ctrl-C until it has a handler of its own."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may set handlers
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _work(connection: Connection, threads: int) -> None:
@@ -86,8 +111,7 @@ def _work(connection: Connection, threads: int) -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for name in sweeps.BLAS_THREADS:
-        os.environ.setdefault(name, str(threads))
+    os.environ.update(sweeps.thread_counts(threads, os.environ))
     try:
         while True:
             connection.send(runs.outcome(*connection.recv()))

@@ -17,7 +17,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -203,7 +204,7 @@ def _converted(value: Any, kind: str) -> Any:
     if isinstance(value, str) and kind != "str":
         try:
             value = ast.literal_eval(value)
-        except SyntaxError:
+        except (SyntaxError, TypeError):  # the latter where a list is a key
             raise ValueError from None
     if kind == "float" and type(value) is int:
         value = float(value)
@@ -234,14 +235,24 @@ def run_notebook(
 
     Raises
     ------
-    ValueError : unknown notebook or parameter, or a value that is not of the annotated type.
+    ValueError : unknown notebook or parameter, a value that is not of the annotated type, or an
+        `output_dir` in which the result would replace the notebook itself.
     NotebookError : naming the cell that failed.
     """
     path = notebook_path(name, folder)
     values = _checked_parameters(path, parameters or {})
-    output = Path(output_dir) / path.name
+    output = _output(path, output_dir)
     output.parent.mkdir(parents=True, exist_ok=True)
     return _run(path, values, output, _discard_results(output), progress)
+
+
+def _output(path: Path, output_dir: str | os.PathLike) -> Path:
+    """Return where the result of a notebook goes; a ValueError refuses its own place."""
+    output = Path(output_dir) / path.name
+    if output.exists() and output.samefile(path):
+        given = f"output_dir is {os.fspath(output_dir)!r}"
+        raise ValueError(f"{given}, where {path.name} itself is; expected another folder")
+    return output
 
 
 def _run(
@@ -297,9 +308,10 @@ def _execute_once(
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    places = [str(place).replace("{", "{{").replace("}", "}}") for place in (path, output)]
     try:
-        papermill.execute_notebook(
-            path, output, values, kernel_name=KERNEL, language="python", cwd=path.parent,
+        nb = papermill.execute_notebook(
+            *places, values, kernel_name=KERNEL, language="python", cwd=path.parent,
             progress_bar={"desc": path.stem, "leave": False} if progress else False,
             on_cell_execute=current, coalesce_streams=True, config=_kernel_config(),
         )  # fmt: skip
@@ -314,6 +326,9 @@ def _execute_once(
         tag = "papermill-error-cell-tag"
         nb.cells = [cell for cell in nb.cells if tag not in cell.metadata.get("tags", [])]
         _write(nb, output)
+    else:
+        if nb.metadata.papermill.exception:  # SystemExit, for which papermill raises nothing
+            raise NotebookError(current.describe_failure(path, "SystemExit"))
 
 
 def _kernel_config() -> Config:
@@ -431,15 +446,18 @@ def execute_in_place(
     Raises
     ------
     ValueError : unknown notebook.
-    NotebookError : naming the cell that failed, or whose output shows a path of this machine.
+    NotebookError : naming the cell that failed, or whose output shows a path of this machine; or
+        the notebook was saved while it ran, and what was saved would be lost.
     """
     path = notebook_path(name, folder)
-    started = time.perf_counter()
+    started, source = time.perf_counter(), path.read_bytes()
     with TemporaryDirectory() as elsewhere:
         executed = Path(elsewhere) / path.name
         _execute_with_papermill(path, executed, {}, progress)
         nb = clean_notebook(_read(executed))
     _refuse_paths(nb, path.stem)
+    if path.read_bytes() != source:
+        raise NotebookError(f"{path.stem}: it was saved while it ran, and is left as it was saved")
     _write(nb, path)
     headline, metrics = read_report(nb)
     seconds = time.perf_counter() - started
@@ -517,12 +535,24 @@ def _read(path: str | os.PathLike) -> NotebookNode:
 
 
 def _write(nb: NotebookNode, path: Path) -> None:
-    """Write a notebook whole or not at all: to a file beside it, which then takes its name."""
     import nbformat
 
+    with whole(path) as temporary:
+        nbformat.write(nb, temporary)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a file to write beside `path`, which takes its name when all has gone well.
+
+    So a reader finds what was there before or all that is new, and never a part.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    nbformat.write(nb, temporary)
-    os.replace(temporary, path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 # ---------------------------------------------------------------------------- the command line
@@ -538,14 +568,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parameters = dict(options.parameters)
     try:
         paths = _chosen_paths(options.names, Path(options.folder), parameters)
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    try:
         if options.action == "run":
             results = _run_all(paths, parameters, Path(options.output_dir), options.jobs)
         else:
             results = _execute_all(paths)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nInterrupted: the notebooks at work left nothing behind.", file=sys.stderr)
         return 130
@@ -561,6 +590,10 @@ def _chosen_paths(names: Sequence[str], folder: Path, parameters: Mapping[str, A
     if not paths:
         raise ValueError(f"there are no notebooks in {folder}")
     for path in paths:
+        try:
+            _read(path)
+        except ValueError as error:
+            raise ValueError(f"{path} is no notebook: {error}") from None
         _checked_parameters(path, parameters)
     return paths
 
@@ -638,7 +671,7 @@ def _parsed_grid(axes: Sequence[str]) -> dict[str, list[str]]:
 
 def _require_mnist(path: Path, grid: Mapping[str, Any]) -> None:
     """Have MNIST here before several runs at once look for it; a ValueError says it is not."""
-    if "dataset" not in grid and reads_mnist(path) and not _obtain_mnist():
+    if "mnist" in grid.get("dataset", ["mnist"]) and reads_mnist(path) and not _obtain_mnist():
         instead = "add dataset=digits for scikit-learn's 8×8 digits"
         raise ValueError(f"{path.stem} needs MNIST: `make data` fetches it; or {instead}")
 
@@ -656,8 +689,8 @@ def _run_all(
         instead = f"*** NO MNIST: {names} on scikit-learn's 8×8 digits instead. ***"
         print(f"{instead} `make data` fetches MNIST, MNIST_DIR= names a copy.", flush=True)
         values |= {path: {**parameters, "dataset": "digits"} for path in on_mnist}
-    for path in paths:  # not one by one: an interruption must leave no result of an earlier run
-        _discard_results(output_dir / path.name)
+    for output in [_output(path, output_dir) for path in paths]:
+        _discard_results(output)  # not one by one: an interruption must leave no earlier result
     jobs = jobs or min(sweeps.cores(), MOST_JOBS)
     together = [path for path in paths if jobs > 1 and not has_workers(path)]
     together = together if len(together) > 1 else []
@@ -694,8 +727,11 @@ def _outcome(
     try:
         return action(path.stem, *given, folder=path.parent, **options)
     except NotebookError as error:
-        seconds = time.perf_counter() - started
-        return RunResult(path.stem, "failed", seconds, output=error.output, error=str(error))
+        reason, output = str(error), error.output
+    except Exception as error:  # a full disk, say
+        reason, output = f"{path.stem}: {type(error).__name__}: {error}", None
+    seconds = time.perf_counter() - started
+    return RunResult(path.stem, "failed", seconds, output=output, error=reason)
 
 
 def _announcer(total: int) -> Callable[[Path], None]:
@@ -710,7 +746,8 @@ def _obtain_mnist() -> bool:
         return True
     try:
         datasets.fetch_mnist()
-    except datasets.DatasetError:
+    except datasets.DatasetError as error:
+        print(f"MNIST cannot be fetched: {error}", file=sys.stderr)
         return False
     return True
 

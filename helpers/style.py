@@ -55,7 +55,6 @@ _DEFAULTS = {
     "ytick.color": INK,
     "lines.linewidth": 2.0,
     "legend.frameon": False,
-    "image.cmap": "viridis",
 }
 
 

@@ -17,6 +17,7 @@ import secrets
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -103,7 +104,10 @@ def sweep(
     finally:  # what is finished stays, also if the sweep is interrupted
         rows = [_row(run, outcomes[run.output]) for run in planned if run.output in outcomes]
         if rows:
-            _write_table(target / "table.csv", rows, code)
+            try:
+                _write_table(target / "table.csv", rows, code)
+            except OSError as error:  # on Windows, a program that has it open
+                warnings.warn(f"{target / 'table.csv'} is not written: {error}", stacklevel=3)
     if progress:
         print(_summary(rows, len(planned) - len(todo), target), file=sys.stderr)
     return _table(rows)
@@ -143,7 +147,7 @@ def _label(values: Mapping[str, Any]) -> str:
     Where these are long or hold signs that not every file system takes or tells apart, what can be
     shown of them is followed by a hash of all.
     """
-    exact = json.dumps(dict(sorted(values.items())), default=repr)
+    exact = _as_json(values)
     texts = {name: value if isinstance(value, str) else json.dumps(value, default=repr)
              for name, value in sorted(values.items())}  # fmt: skip
     # A dot is kept in numbers only: a text that ends in ".failed" would read as our own suffix.
@@ -187,7 +191,12 @@ def _is_finished(run: _Run, code: list[str]) -> bool:
     nb = _executed(run.output)
     if nb is None or _code(nb) != code:
         return False
-    return nb.metadata.get("papermill", {}).get("parameters") == run.values
+    stored = nb.metadata.get("papermill", {}).get("parameters")
+    return _as_json(stored) == _as_json(run.values)  # where a tuple is a list, and nan is itself
+
+
+def _as_json(values: Any) -> str:
+    return json.dumps(values, sort_keys=True, default=repr)
 
 
 def _attempts(run: _Run) -> list[Path]:
@@ -230,16 +239,19 @@ def _client(scheduler: str | None, workers: int) -> Iterator[Client]:
 
 def _local_cluster(workers: int) -> Any:
     """Return a cluster of worker processes that listens to this machine only."""
+    import dask
     from distributed import LocalCluster
 
-    return LocalCluster(
-        n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-        # Notebooks use memory in their kernels: what their workers use says nothing.
-        memory_limit=None,
-        # Without dashboard some pages remain; on a free port they do not complain of others.
-        dashboard_address=None, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
-        silence_logs=logging.CRITICAL,  # a dead worker is reported by us, in its row
-    )  # fmt: skip
+    # Dask would set numbers of threads here, in our own process, to give them to its workers.
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+            # Notebooks use memory in their kernels: what their workers use says nothing.
+            memory_limit=None,
+            # Without dashboard some pages remain; on a free port they do not complain of others.
+            dashboard_address=None, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
+            silence_logs=logging.CRITICAL,  # a dead worker is reported by us, in its row
+        )  # fmt: skip
 
 
 def _check_shared(client: Client, path: Path, target: Path) -> None:
@@ -263,6 +275,15 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def thread_counts(threads: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return how many threads BLAS may use, by variable: `threads`, unless `environment` says it.
+
+    OMP_NUM_THREADS counts for all of them, as it does for BLAS itself.
+    """
+    for_all = environment.get("OMP_NUM_THREADS", str(threads))
+    return {name: environment.get(name, for_all) for name in BLAS_THREADS}
 
 
 # ------------------------------------------------------------------------------------- the runs
@@ -384,8 +405,8 @@ def _run_once(
     from distributed import get_worker
 
     workers = hosts.get(_host(get_worker().address), cores())
-    threads = dict.fromkeys(BLAS_THREADS, str(max(1, cores() // workers)))
-    with _one_notebook_at_a_time, _environment({**threads, **environment}):
+    threads = thread_counts(max(1, cores() // workers), environment)
+    with _one_notebook_at_a_time, _environment({**environment, **threads}):
         if run.output.exists():  # finished, then its worker died before we knew
             return _Outcome("ok")
         # Each attempt writes to a name of its own, whatever may remain of an earlier one.
@@ -464,17 +485,21 @@ def _write_table(path: Path, rows: Sequence[Mapping[str, Any]], code: list[str])
     old = [row for row in _stored_rows(path) if _key(row["output"]) not in new]
     old = [row for row in old if (nb := _executed(Path(row["output"]))) and _code(nb) == code]
     rows = [*old, *rows]
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", newline="", encoding="utf-8") as file:
+    with runs.whole(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, _columns(rows), restval="")
         writer.writeheader()
         writer.writerows({k: "" if v != v else v for k, v in row.items()} for row in rows)  # NaN
-    os.replace(temporary, path)
 
 
 def _stored_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a table that have a notebook, each value as text; none without table."""
-    with suppress(FileNotFoundError), path.open(newline="", encoding="utf-8") as file:
+    """Return the rows of a table that have a notebook, each value as text; none without table.
+
+    A spreadsheet may have saved it with other letters, which are replaced.
+    """
+    with (
+        suppress(FileNotFoundError),
+        path.open(newline="", encoding="utf-8", errors="replace") as file,
+    ):
         rows = [row for row in csv.DictReader(file) if row.get("output")]
         for row in rows:  # the folder may have been moved since
             row["output"] = str(path.parent / Path(row["output"]).name)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import bench, runs
+from helpers import bench, runs, sweeps
 
 METRICS = {
     "threads": 1,
@@ -96,7 +96,19 @@ def test_the_command_prints_the_table_and_says_where_the_result_is(
     written = Path(re.search("written to (.*)", said)[1])
     assert os.path.samefile(written, tmp_path / "bench.json")
     raced = json.loads(written.read_text(encoding="utf-8"))["runs"]
-    assert [run["threads"] for run in raced] == sorted({1, os.cpu_count()})
+    assert [run["threads"] for run in raced] == sorted({1, sweeps.cores()})
+
+
+def test_an_interruption_leaves_the_earlier_result(monkeypatch, tmp_path, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    (tmp_path / "bench.json").write_text("earlier")
+    monkeypatch.setattr(bench.runs, "RUNS", tmp_path)
+    monkeypatch.setattr(runs, "run_notebook", interrupt)
+    assert bench.main() == 130
+    assert "Interrupted" in capsys.readouterr().err
+    assert (tmp_path / "bench.json").read_text() == "earlier"
 
 
 def test_a_system_that_does_not_name_its_processor_in_a_file_still_has_one(monkeypatch):

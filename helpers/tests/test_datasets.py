@@ -457,6 +457,15 @@ def endless(handler):
         handler.wfile.write(bytes(1 << 16))
 
 
+def redirecting(place):
+    def answer(handler):
+        handler.send_response(302)
+        handler.send_header("Location", place)
+        handler.end_headers()
+
+    return answer
+
+
 FAULTS = {
     "404": (lambda h: h.send_error(404), "404"),
     "500": (lambda h: h.send_error(500), "500"),
@@ -469,10 +478,9 @@ FAULTS = {
     "not HTTP": (lambda h: h.wfile.write(b"220 ftp ready\r\n"), "220 ftp ready"),
     "wrong length": (lambda h: send(h, IMAGES[:-7]), "bytes long, expected"),
     "endless": (endless, "sends more than"),
-    "redirects for ever": (
-        lambda h: (h.send_response(302), h.send_header("Location", h.path), h.end_headers()),
-        "302",
-    ),
+    "redirects for ever": (lambda h: redirecting(h.path)(h), "302"),
+    "redirects to no host": (redirecting("http://a..b/x"), "127.0.0.1"),
+    "redirects to no address": (redirecting("http://[::1/x"), "127.0.0.1"),
     **DAMAGE,
     "bomb of many bytes": (BOMB, "sends more than"),
     "much too long": (IMAGES + bytes(5000), "sends more than"),
@@ -606,11 +614,13 @@ def test_interrupted_fetch_leaves_nothing_and_can_be_restarted(home, serve, monk
 
 def test_remains_of_a_killed_fetch_are_removed_but_not_those_of_one_at_work(home, serve):
     serve(PACKED)
-    fill(home, {".old.1-aa.tmp": b"half", ".new.2-bb.tmp": b"half"})
+    old, new = f".{NAMES[0]}.1-aa.tmp", f".{NAMES[0]}.2-bb.tmp"
+    fill(home, dict.fromkeys([old, new, ".not-ours.tmp"], b"half"))
     long_ago = time.time() - 2 * datasets.STALE_AFTER
-    os.utime(home / ".old.1-aa.tmp", (long_ago, long_ago))
+    for name in (old, ".not-ours.tmp"):
+        os.utime(home / name, (long_ago, long_ago))
     datasets.fetch_mnist()
-    assert found(home) == {**PACKED, ".new.2-bb.tmp": b"half"}
+    assert found(home) == {**PACKED, new: b"half", ".not-ours.tmp": b"half"}
 
 
 def test_two_processes_fetching_at_once_both_succeed(home):

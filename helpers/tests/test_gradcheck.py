@@ -307,6 +307,7 @@ def test_a_missing_gradient_is_named():
         ({"eps": -1e-6}, ValueError, "eps is -1e-06, expected a finite number above 0"),
         ({"eps": np.nan}, ValueError, "eps is nan, expected a finite number above 0"),
         ({"eps": 2.0}, ValueError, "eps is 2.0, expected 0 < eps ≤ 1"),
+        ({"eps": 1e-17}, ValueError, "eps gives a step of 1e-17, expected one that moves params"),
         ({"eps": "1e-6"}, TypeError, "eps is '1e-6', expected a number"),
         ({"tol": 0}, ValueError, "tol is 0, expected a finite number above 0"),
         ({"tol": np.inf}, ValueError, "tol is inf, expected a finite number above 0"),

@@ -94,6 +94,47 @@ def test_a_worker_that_is_not_needed_is_not_started(folder, run, monkeypatch):
     assert run("01", "-p", "dataset", "digits") == 0
 
 
+def test_a_worker_that_dies_before_it_is_asked_loses_its_notebook_only(folder, run, capsys):
+    start = pool._Worker.start
+    asked = []
+
+    def start_when_dead(worker, call):
+        asked.append(call)
+        if len(asked) == 1:
+            worker.process.kill()
+            worker.process.join()
+        start(worker, call)
+
+    for name in ("01", "02", "03"):
+        write_notebook(folder, name, REPORT)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool._Worker, "start", start_when_dead)
+        assert run("01", "02", "03", "-p", "dataset", "digits") == 1
+    out, err = capsys.readouterr()
+    assert out.count("3 units") == 2
+    assert err.count("FAILED") == 1
+    assert "FAILED 01: its worker process ended" in err
+
+
+def test_what_a_worker_could_not_clear_away_goes_with_an_interruption(folder, tmp_path):
+    """On Windows a process that is terminated has no chance to."""
+    path = write_notebook(folder, "01", REPORT)
+    partial = tmp_path / "out" / "01.partial.ipynb"
+
+    def interrupted(_):
+        if partial.exists():
+            raise KeyboardInterrupt
+        partial.parent.mkdir()
+        partial.write_text("half")
+
+    calls = [(path, {"dataset": "digits"}, tmp_path / "out"), (path, {}, tmp_path / "elsewhere")]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pool._Worker, "start", lambda worker, call: setattr(worker, "call", call))
+        with pytest.raises(KeyboardInterrupt):
+            list(pool.run_notebooks(calls, 2, interrupted))
+    assert not partial.exists()
+
+
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5", ""])
 def test_another_number_of_jobs_is_refused(run, capsys, jobs):
     with pytest.raises(SystemExit):

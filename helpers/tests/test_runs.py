@@ -82,6 +82,7 @@ def test_an_unknown_parameter_is_refused_with_the_known_ones(notebooks, tmp_path
         ("hidden_units", 64.5, "int"),
         ("hidden_units", True, "int"),
         ("hidden_units", "", "int"),
+        ("hidden_units", "{[]: 1}", "int"),
         ("rate", "fast", "float"),
         ("rate", "0.1 +", "float"),
         ("verbose", 1, "bool"),
@@ -150,6 +151,32 @@ def test_a_failure_names_the_cell_and_leaves_no_result(notebooks, tmp_path):
     assert caught.value.output == tmp_path / "02_bad.failed.ipynb"
     assert [path.name for path in tmp_path.glob("*.ipynb")] == ["02_bad.failed.ipynb"]
     assert "KeyError" in caught.value.output.read_text()
+
+
+def test_a_notebook_that_ends_before_its_last_cell_is_a_failure(notebooks, tmp_path):
+    write_notebook(notebooks, "02", "import sys\nsys.exit()", REPORT)
+    with pytest.raises(runs.NotebookError, match=r"02, cell 3 of 4 .*: SystemExit"):
+        runs.run_notebook("02", {}, tmp_path, folder=notebooks)
+    assert [path.name for path in tmp_path.glob("*.ipynb")] == ["02.failed.ipynb"]
+
+
+def test_a_folder_may_have_braces_in_its_name(tmp_path):
+    write_notebook(tmp_path / "{mine}", "01", REPORT)
+    out = tmp_path / "out {0}"
+    result = runs.run_notebook("01", {"hidden_units": 5}, out, folder=tmp_path / "{mine}")
+    assert result.output == out / "01.ipynb"
+    assert result.headline == "5 units"
+
+
+def test_a_result_never_replaces_the_notebook_itself(notebooks, capsys, monkeypatch):
+    before = {path: path.read_bytes() for path in notebooks.iterdir()}
+    monkeypatch.chdir(notebooks)
+    with pytest.raises(ValueError, match=r"output_dir is '\.', where 01_good.ipynb itself is"):
+        runs.run_notebook("01_good", output_dir=".", folder=notebooks)
+    options = ["-p", "dataset", "digits", "--folder", str(notebooks)]
+    assert runs.main(["run", "01_good", *options, "--output-dir", str(notebooks)]) == 2
+    assert "where 01_good.ipynb itself is" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in notebooks.iterdir()} == before
 
 
 def test_a_kernel_that_dies_names_the_cell(notebooks, tmp_path):
@@ -300,6 +327,14 @@ def test_failing_execution_in_place_leaves_the_notebook_as_it_was(notebooks, sou
     assert sorted(p.name for p in notebooks.iterdir()) == ["01_good.ipynb", "02.ipynb"]
 
 
+def test_what_is_saved_while_a_notebook_is_executed_in_place_is_not_lost(notebooks):
+    saving = "from pathlib import Path\nPath('02.ipynb').write_text('{}')"
+    path = write_notebook(notebooks, "02", saving)
+    with pytest.raises(runs.NotebookError, match="02: it was saved while it ran"):
+        runs.execute_in_place("02", folder=notebooks)
+    assert path.read_text() == "{}"
+
+
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 @pytest.mark.parametrize(
     ("action", "kind"),
@@ -355,8 +390,10 @@ def test_the_command_without_mnist_says_so_and_runs_on_the_digits(
 ):
     options = ["--folder", str(notebooks), "--output-dir", str(tmp_path)]
     assert runs.main(["run", *options]) == 0
-    loud, *_, last = capsys.readouterr().out.splitlines()
+    out, err = capsys.readouterr()
+    loud, *_, last = out.splitlines()
     assert loud.startswith("*** NO MNIST: 01_good on scikit-learn's 8×8 digits instead. ***")
+    assert err == "MNIST cannot be fetched: no network\n"
     assert last.endswith("(dataset=digits)")
     assert runs.read_metrics(tmp_path / "01_good.ipynb")["data"] == "digits"
 
@@ -376,6 +413,43 @@ def test_the_command_leaves_a_chosen_dataset_alone(notebooks, tmp_path, capsys, 
     assert runs.main(["run", "01_good", "-p", "dataset", "mnist", *options]) == 0
     assert "NO MNIST" not in capsys.readouterr().out
     assert runs.read_metrics(tmp_path / "01_good.ipynb")["data"] == "mnist"
+
+
+def test_whatever_goes_wrong_with_one_notebook_the_others_run(
+    notebooks, tmp_path, capsys, monkeypatch
+):
+    write_notebook(notebooks, "02", REPORT)
+    run_notebook = runs.run_notebook
+
+    def on_a_full_disk(name, *given, **options):
+        if name == "01_good":
+            raise OSError(28, "No space left on device")
+        return run_notebook(name, *given, **options)
+
+    monkeypatch.setattr(runs, "run_notebook", on_a_full_disk)
+    options = ["-p", "dataset", "digits", "--folder", str(notebooks), "--jobs", "1"]
+    names = ["01_good", "02"]
+    assert runs.main(["run", *names, *options, "--output-dir", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "3 units" in out
+    assert "FAILED 01_good: OSError: [Errno 28] No space left on device" in err
+
+
+@pytest.mark.parametrize("action", ["run", "execute"])
+def test_a_damaged_notebook_is_named_before_anything_runs(notebooks, capsys, action):
+    (notebooks / "02.ipynb").write_text('{"cells": [')
+    assert runs.main([action, "--folder", str(notebooks)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.match(r"error: .*02\.ipynb is no notebook: ", err)
+
+
+def test_a_file_in_the_place_of_the_output_folder_is_named(notebooks, tmp_path, capsys):
+    (tmp_path / "out").write_text("mine")
+    options = ["-p", "dataset", "digits", "--folder", str(notebooks)]
+    assert runs.main(["run", "01_good", *options, "--output-dir", str(tmp_path / "out")]) == 2
+    assert str(tmp_path / "out") in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_the_command_refuses_a_folder_without_notebooks(tmp_path, capsys):

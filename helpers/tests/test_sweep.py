@@ -354,7 +354,7 @@ def test_only_code_and_parameters_decide_whether_a_run_is_finished(folder):
     nb = runs._read(path)
     code = sweeps._code(nb)
     assert not sweeps._is_finished(run, code)
-    nb.metadata["papermill"] = {"parameters": run.values}
+    nb.metadata["papermill"] = {"parameters": dict(run.values)}
     nb.cells[0].source = "# Another title"
     injected = new_code_cell("rate = 0.1", metadata={"tags": ["injected-parameters"]})
     nb.cells.insert(2, injected)
@@ -364,6 +364,57 @@ def test_only_code_and_parameters_decide_whether_a_run_is_finished(folder):
     assert not sweeps._is_finished(sweeps._Run(path, {"hidden_units": 1}, run.output), code)
     run.output.write_text("{")
     assert not sweeps._is_finished(run, code)
+
+
+def test_parameters_are_compared_as_a_notebook_stores_them(folder):
+    """A tuple comes back as a list, and nan is not equal to itself."""
+    values = {"sizes": (1, 2), "rate": float("nan")}
+    run = sweeps._Run(folder / "01_good.ipynb", values, folder / "result.ipynb")
+    nb = runs._read(run.path)
+    nb.metadata["papermill"] = {"parameters": values}
+    runs._write(nb, run.output)
+    assert sweeps._is_finished(run, sweeps._code(nb))
+
+
+@pytest.mark.parametrize(
+    ("given", "counts"),
+    [
+        ({}, {"3"}),
+        ({"OMP_NUM_THREADS": "1"}, {"1"}),
+        (dict.fromkeys(sweeps.BLAS_THREADS, "2"), {"2"}),
+    ],
+)
+def test_the_number_of_threads_is_ours_unless_the_environment_says_it(given, counts):
+    assert set(sweeps.thread_counts(3, given).values()) == counts
+    mixed = sweeps.thread_counts(3, {"OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "1"})
+    assert mixed["OPENBLAS_NUM_THREADS"] == "2"
+    assert mixed["MKL_NUM_THREADS"] == "1"
+
+
+def test_a_local_cluster_leaves_the_number_of_threads_to_us(
+    folder, swept, tmp_path, monkeypatch, capfd
+):
+    """Dask would set it to 1, in the process that sweeps and for every run."""
+    for name in sweeps.BLAS_THREADS:
+        monkeypatch.delenv(name, raising=False)
+    seen = "runs.report('seen', threads=int(os.environ['OPENBLAS_NUM_THREADS']))"
+    write_notebook(folder, "02", BEGIN, f"from helpers import runs\n{seen}")
+    table = swept("02", {"hidden_units": [1]}, workers=1)
+    assert list(table.threads) == [sweeps.cores()]
+    assert not set(sweeps.BLAS_THREADS) & set(os.environ)
+
+
+def test_a_table_that_cannot_be_read_or_written_loses_no_result(swept, address, tmp_path):
+    table = swept("01_good", {"hidden_units": [1]}, scheduler=address)
+    csv = Path(tmp_path / "out" / "01_good" / "table.csv")
+    csv.write_bytes(csv.read_bytes().replace(b"mnist", b"Z\xfcrich"))  # as a spreadsheet saves it
+    both = swept("01_good", {"hidden_units": [1, 2]}, scheduler=address)
+    assert list(both.hidden_units) == [1, 2]
+    csv.unlink()
+    csv.mkdir()
+    with pytest.warns(UserWarning, match=r"table\.csv is not written"):
+        again = swept("01_good", {"hidden_units": [1]}, scheduler=address)
+    pd.testing.assert_frame_equal(again, table)
 
 
 def test_a_worker_runs_one_notebook_at_a_time_with_the_variables_of_the_caller(
@@ -535,6 +586,8 @@ def test_the_command_without_mnist_says_what_to_do(folder, capsys, no_cluster, m
     monkeypatch.setattr(datasets, "mnist_available", lambda: None)
     monkeypatch.setattr(datasets, "fetch_mnist", fail)
     assert runs.main(["sweep", "01_good", "rate=1", "--folder", str(folder)]) == 2
-    assert "01_good needs MNIST: `make data` fetches it; or add dataset=digits" in (
-        capsys.readouterr().err
-    )
+    remedy = "01_good needs MNIST: `make data` fetches it; or add dataset=digits"
+    assert remedy in capsys.readouterr().err
+    grid = ["rate=1", "dataset=digits,mnist"]
+    assert runs.main(["sweep", "01_good", *grid, "--folder", str(folder)]) == 2
+    assert remedy in capsys.readouterr().err
