@@ -202,11 +202,18 @@ def environment(minor: int, packages: str) -> str:
 
 def _install(command: Sequence[str | Path]) -> None:
     """Run one step of a set-up; SetUpFailed gives the conflict or error it names first."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, encoding="utf-8")
+    done = _captured([str(part) for part in command])
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines() or ["no reason given"]
         telling = [line for line in said if line.startswith("ERROR: ")]
         raise SetUpFailed("set-up: " + (telling or said)[0].removeprefix("ERROR: "))
+
+
+def _captured(command: Sequence[str], environ: Mapping[str, str] | None = None):
+    """Run a command and keep what it prints, in whatever encoding it does."""
+    return subprocess.run(
+        command, env=environ, capture_output=True, encoding="utf-8", errors="replace"
+    )
 
 
 def copy_checkout(folder: Path) -> Path:
@@ -258,11 +265,11 @@ def probe(python: str, environ: Mapping[str, str]) -> dict[str, str]:
     NotPossible : the processor has not the instructions of the BLAS kernel asked for.
     SetUpFailed : one of the packages cannot be imported.
     """
-    done = subprocess.run([python, "-c", PROBE], env=environ, capture_output=True, encoding="utf-8")
+    done = _captured([python, "-c", PROBE], environ)
     if done.returncode < 0 or done.returncode == 0xC000001D:  # a signal; the latter on Windows
         raise NotPossible("the processor lacks instructions of this BLAS kernel")
     if done.returncode:
-        raise SetUpFailed(done.stderr.strip().splitlines()[-1])
+        raise SetUpFailed((done.stderr.strip().splitlines() or ["no reason given"])[-1])
     found = json.loads(done.stdout)
     for key in ("kernels", "threads"):
         found[key] = " ".join(map(str, found[key]))
