@@ -391,9 +391,8 @@ def test_the_number_of_threads_is_ours_unless_the_environment_says_it(given, cou
     assert mixed["MKL_NUM_THREADS"] == "1"
 
 
-def test_a_local_cluster_leaves_the_number_of_threads_to_us(
-    folder, swept, tmp_path, monkeypatch, capfd
-):
+@pytest.mark.faults
+def test_a_local_cluster_leaves_the_number_of_threads_to_us(folder, swept, monkeypatch):
     """Dask would set it to 1, in the process that sweeps and for every run."""
     for name in sweeps.BLAS_THREADS:
         monkeypatch.delenv(name, raising=False)
