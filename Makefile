@@ -80,8 +80,8 @@ lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgr
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' --quiet
 
-clean:  ## remove results and caches; keep .venv, the data and build/student*, where somebody may have worked
-	@rm -rf runs build/teacher build/slides build/html .pytest_cache .ruff_cache .hypothesis .coverage*
+clean:  ## remove results and caches; keep .venv, the data, and the editions in build, where somebody may have worked
+	@rm -rf runs build/slides build/html .pytest_cache .ruff_cache .hypothesis .coverage*
 	@find helpers notebooks .ci -depth \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.tmp' \) -exec rm -rf {} +
 
 environment:

@@ -255,7 +255,8 @@ def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
             inner = [s for s in incoming[name] if incoming[s] or s == names[0]]
             if name not in depth and all(s in depth for s in inner):
                 depth[name] = 1 + max(known, default=0)
-    if any(name not in depth for name in pending):
+    backward = any(depth.get(s, -1) >= depth.get(t, 0) for s, t in edges)
+    if backward or any(name not in depth for name in pending):
         raise ValueError(f"edges {list(edges)} form a cycle, expected a graph without one")
     return depth
 
@@ -652,7 +653,7 @@ def matrix_equation(
             ax.text(x, 0, term, ha="center", va="center", fontsize=13)
             x += 0.7
             continue
-        row, column = highlight or (None, None)
+        row, column = (None, None) if highlight is None else place
         whole = seen < len(matrices) - 1 and (operator == "@" or len(matrices[seen]) == 1)
         marked = (None if whole and seen else row, column if seen else None)
         _grid(ax, x, term[0], matrices[seen], term[2:], marked)

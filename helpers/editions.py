@@ -9,8 +9,7 @@
 ``build/teacher/``
     The same with solutions, answers and hidden tests: nbgrader's ``source/<assignment>/``. From
     it, ``nbgrader generate_assignment`` makes ``build/student/`` cell for cell and fills the
-    gradebook that ``nbgrader autograde`` needs. Keep that course outside ``build/``, which
-    `make clean` removes.
+    gradebook that ``nbgrader autograde`` needs. `make clean` leaves both alone.
 
 The committed notebooks hold no nbgrader metadata; these follow from what stands in them. An
 exercise begins at ``**Exercise 2 (code, medium).**``. In it,
@@ -148,6 +147,8 @@ def _annotate(nb: NotebookNode) -> tuple[NotebookNode, list[Exercise]]:
         if exercise.code or bool(exercise.solution) != bool(exercise.check):
             missing = "answer to put its code into" if exercise.code else "check after its solution"
             raise ValueError(f"Exercise {exercise.number} has no {missing}")
+        if not (exercise.solution or exercise.answer):  # one that is not seen would stay
+            raise ValueError(f"Exercise {exercise.number} has neither a solution nor an answer")
     teacher.cells = cells
     return teacher, found
 
@@ -222,13 +223,15 @@ def _mark_solution(cell: NotebookNode, exercise: Exercise) -> None:
 
 def _mark_check(cell: NotebookNode, exercise: Exercise) -> None:
     """Make the cell that shows a verdict a test that nbgrader grades by this verdict."""
-    call = cell.source.strip()
+    shown = cell.source.strip()
     try:
-        ast.parse(call, mode="eval")
+        call = ast.parse(shown, mode="eval").body
     except SyntaxError:
-        raise ValueError(f"cell {cell.id} is {call!r}, expected one call of a check") from None
+        call = None
+    if not (isinstance(call, ast.Call) and ast.unparse(call.func).startswith("exercises.check_")):
+        raise ValueError(f"cell {cell.id} is {shown!r}, expected one call of a check")
     exercise.check = cell.id
-    cell.source = call + HIDDEN_TEST.format(call=call)
+    cell.source = shown + HIDDEN_TEST.format(call=ast.unparse(call))
     _mark(cell, f"{exercise.name}-check", solution=False, points=exercise.points)
 
 

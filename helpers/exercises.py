@@ -35,8 +35,8 @@ def _no(message: str) -> Verdict:
     return Verdict(False, f"Not yet: {message}")
 
 
-def _close(got: np.ndarray, want: np.ndarray, rtol: float) -> bool:
-    return got.shape == want.shape and np.allclose(got, want, rtol=rtol, atol=rtol)
+def _close(got: np.ndarray, want: np.ndarray, rtol: float, atol: float) -> bool:
+    return got.shape == want.shape and np.allclose(got, want, rtol=rtol, atol=atol)
 
 
 def diagnose(
@@ -46,6 +46,7 @@ def diagnose(
     mistakes: Mapping[str, np.ndarray] | None = None,
     factors: Mapping[str, float] | None = None,
     rtol: float = 1e-6,
+    unit: float = 1.0,
 ) -> str | None:
     """Return what is wrong with an answer in one sentence, or None when it is right.
 
@@ -60,43 +61,58 @@ def diagnose(
     factors : dict name -> float, optional
         Named factors worth recognising, such as ``{"N, the number of samples": 8}``.
     rtol : float
-        Relative (and absolute) tolerance.
+        Relative tolerance; times ``unit``, the absolute one.
+    unit : float
+        Size of the numbers: what is small against it need not be right.
     """
+    atol = rtol * unit
     want = np.asarray(want, dtype=float)
     if got is None:
         return "the function returns nothing; is a return statement missing?"
-    try:
-        got = np.asarray(got, dtype=float)
-    except (TypeError, ValueError):
+    numbers = _as_numbers(got)
+    if numbers is None:
         return f"the answer is a {type(got).__name__}, expected numbers of shape {want.shape}."
-    if _close(got, want, rtol):
+    got = numbers
+    if _close(got, want, rtol, atol):
         return None
     for sentence, wrong in (mistakes or {}).items():
-        if _close(got, np.asarray(wrong, dtype=float), rtol):
+        if _close(got, np.asarray(wrong, dtype=float), rtol, atol):
             return sentence
     return (
-        _misshapen(got, want, rtol)
-        or _factor(got, want, factors or {}, rtol)
-        or _first_difference(got, want, rtol)
+        _misshapen(got, want, rtol, atol)
+        or _factor(got, want, factors or {}, rtol, atol)
+        or _first_difference(got, want, rtol, atol)
     )
 
 
-def _misshapen(got: np.ndarray, want: np.ndarray, rtol: float) -> str | None:
+def _as_numbers(got) -> np.ndarray | None:
+    """Return an answer as an array of real numbers, None if it is none: text, say, or complex."""
+    try:
+        if np.asarray(got).dtype.kind in "biufO":
+            return np.asarray(got, dtype=float)
+    except (TypeError, ValueError):
+        pass
+    return None
+
+
+def _misshapen(got: np.ndarray, want: np.ndarray, rtol: float, atol: float) -> str | None:
     """Return a sentence when the shape is wrong, a value not finite, or the answer transposed."""
     if got.shape != want.shape:
         turned = " It looks transposed." if got.T.shape == want.shape else ""
         return f"the answer has shape {got.shape}, expected {want.shape}.{turned}"
     if not np.isfinite(got).all():
         return "the answer holds values that are not finite."
-    if got.ndim == 2 and got.shape == got.T.shape and _close(got.T, want, rtol):
+    if got.ndim == 2 and got.shape == got.T.shape and _close(got.T, want, rtol, atol):
         return "the answer is transposed."
     return None
 
 
-def _factor(got: np.ndarray, want: np.ndarray, factors: Mapping, rtol: float) -> str | None:
+def _factor(
+    got: np.ndarray, want: np.ndarray, factors: Mapping, rtol: float, atol: float
+) -> str | None:
     """Return a sentence when the answer is the truth times one number."""
     scale = float((got * want).sum() / (want * want).sum()) if want.any() else 0.0
-    if scale == 0 or abs(scale - 1) < 1e-3 or not _close(got, scale * want, rtol):
+    if scale == 0 or abs(scale - 1) < 1e-3 or not _close(got, scale * want, rtol, atol):
         return None
     if np.isclose(scale, -1, rtol=rtol):
         return "the sign is wrong, the size is right."
@@ -109,10 +125,10 @@ def _factor(got: np.ndarray, want: np.ndarray, factors: Mapping, rtol: float) ->
     return f"the answer is the right one times {scale:.4g}." if want.ndim else None
 
 
-def _first_difference(got: np.ndarray, want: np.ndarray, rtol: float) -> str:
+def _first_difference(got: np.ndarray, want: np.ndarray, rtol: float, atol: float) -> str:
     if want.ndim == 0:
         return f"the answer is {got:.6g}, expected {want:.6g}."
-    wrong = ~np.isclose(got, want, rtol=rtol, atol=rtol)
+    wrong = ~np.isclose(got, want, rtol=rtol, atol=atol)
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     return (
         f"{wrong.sum()} of {want.size} entries are wrong; "
@@ -209,8 +225,11 @@ def check_two_sided_slope(slope: Callable) -> Verdict:
     return Verdict(True, "Correct: three functions agree with their two-sided quotient.")
 
 
-def _half_tanh(z):
-    """Return the sigmoid by another formula, one that complex numbers pass through."""
+def _sigmoid(z):
+    """Return the sigmoid by a second formula, one that complex numbers pass through.
+
+    The notebooks use exp.
+    """
     return 0.5 * (1 + np.tanh(z / 2))
 
 
@@ -230,7 +249,7 @@ def _measured_slopes(x, y, W: list, b: list) -> tuple[dict, list, list]:
         z, a = [None], [x]
         for layer in range(1, len(W)):
             z.append(params[f"W{layer}"] @ a[-1] + params[f"b{layer}"])
-            a.append(_half_tanh(z[-1]))
+            a.append(_sigmoid(z[-1]))
         return z, a
 
     params = {f"W{n}": w for n, w in enumerate(W) if n} | {f"b{n}": v for n, v in enumerate(b) if n}
@@ -243,7 +262,7 @@ def _measured_slopes(x, y, W: list, b: list) -> tuple[dict, list, list]:
 def _error_mistakes(layer: int, y, W: list, slopes: dict, z: list, a: list) -> dict:
     """Return what the error of one layer becomes after each usual mistake."""
     bend = a[layer] * (1 - a[layer])
-    of_a = _half_tanh(a[layer]) * (1 - _half_tanh(a[layer]))
+    of_a = _sigmoid(a[layer]) * (1 - _sigmoid(a[layer]))
     mistakes = {}
     if layer == len(W) - 1:
         back = a[layer] - y
@@ -336,7 +355,7 @@ def check_tanh_error(error_before: Callable) -> Verdict:
             lambda p, W=W, delta=delta: np.sum(delta * (W @ np.tanh(p["z"]))), {"z": z},
             method="complex",
         )["z"]  # fmt: skip
-        bend, back, sigmoid = 1 - np.tanh(z) ** 2, W.T @ delta, _half_tanh(z)
+        bend, back, sigmoid = 1 - np.tanh(z) ** 2, W.T @ delta, _sigmoid(z)
         mistakes = {
             "the factor tanh′(z) is missing.": back,
             "that is the derivative of the sigmoid; these are tanh nodes.": back
@@ -396,11 +415,6 @@ def check_mean_weight_gradient(mean_weight_gradient: Callable) -> Verdict:
         if sentence:
             return _no(f"with {N} sample(s), Delta {Delta.shape} and A {A.shape}, {sentence}")
     return Verdict(True, "Correct: batches of 5, 4 and 1 samples agree with nudges of W.")
-
-
-def _sigmoid(z):
-    """Return the sigmoid through tanh, a second formula for it (the notebooks use exp)."""
-    return 0.5 * (1 + np.tanh(z / 2))
 
 
 def _chain_outputs(x, weights, biases) -> list:
@@ -488,25 +502,16 @@ def check_backprop_1d(backprop: Callable) -> Verdict:
         costs = [(_chain_outputs(x, p[:depth], p[depth:])[-1] - y) ** 2 / 2 for p in nudged]
         truth = (np.imag(costs) / 1e-20).reshape(2, depth)
         mistakes = _chain_mistakes(truth, x, weights, biases)
-        # An absolute tolerance would excuse small slopes: compare in units of the largest.
-        unit = np.abs(truth).max()
         sentence = diagnose(
-            _scaled(got, unit),
-            truth / unit,
-            mistakes={text: np.asarray(wrong) / unit for text, wrong in mistakes.items()},
+            got,
+            truth,
+            mistakes=mistakes,
             factors={"2; the cost is *half* the squared error": 2.0},
+            unit=np.abs(truth).max(),  # an absolute tolerance of its own would excuse small slopes
         )
         if sentence:
             return _no(f"with {depth} node(s), {sentence}")
     return Verdict(True, "Correct: chains of one, two, three and five nodes agree with a nudge.")
-
-
-def _scaled(got, unit: float):
-    """Return the answer divided by a unit, or as it is when it is no array of numbers."""
-    try:
-        return got if got is None else np.asarray(got, dtype=float) / unit
-    except (TypeError, ValueError):
-        return got
 
 
 def check_layer(layer: Callable) -> Verdict:
@@ -625,7 +630,7 @@ def check_mystery_bug(
     moved = {name: value + 0.3 * rng.normal(size=value.shape) for name, value in params.items()}
     for point in (params, moved):
         copies = {name: value.copy() for name, value in point.items()}
-        got, verdict = _answer(gradient, copies, X, Y)
+        got, verdict = _answer(gradient, copies, np.copy(X), np.copy(Y))
         if verdict:
             return verdict
         truth = numerical_gradient(lambda p: cost(p, X, Y), dict(point), method="central")
@@ -642,9 +647,12 @@ def _compare_bugs(got, want: Mapping, truth: Mapping, count: int) -> str | None:
     if not isinstance(got, Mapping) or got.keys() != want.keys():
         return f"your function must return a dict with the names {', '.join(want)}."
     for name, value in want.items():
-        if np.shape(got[name]) != value.shape:
-            return f"{name} has shape {np.shape(got[name])}, expected {value.shape}."
-        if not np.isfinite(np.asarray(got[name], dtype=float)).all():
+        numbers = _as_numbers(got[name])
+        if numbers is None:
+            return f"{name} is a {type(got[name]).__name__}, expected numbers."
+        if numbers.shape != value.shape:
+            return f"{name} has shape {numbers.shape}, expected {value.shape}."
+        if not np.isfinite(numbers).all():
             return f"{name} holds values that are not finite."
     spoils = {
         who: [name for name in truth if relative_error(grads[name], truth[name]) > 1e-5]
@@ -742,7 +750,7 @@ def check_subscripts(subscripts: Callable) -> Verdict:
     if verdict:
         return verdict
     if not isinstance(got, Mapping) or set(got) != set(_JOBS):
-        names = sorted(got) if isinstance(got, Mapping) else type(got).__name__
+        names = list(got) if isinstance(got, Mapping) else type(got).__name__
         return _no(f"the answer has {names}, expected a dict with {sorted(_JOBS)}.")
     # The square layer lets every slip through that shapes would catch; the others must fit too.
     for samples, n_in, n_out in ((3, 3, 3), (5, 2, 4)):
@@ -1165,7 +1173,8 @@ def check_l2_gradients(l2_gradients: Callable) -> Verdict:
         found = list(got) if isinstance(got, dict) else type(got).__name__
         return _no(f"the answer has {found}, expected a dict with the names {list(params)}.")
     for argument, before, after in zip(("grads", "params"), (grads, params), given, strict=True):
-        if any(not np.array_equal(before[name], after[name]) for name in before):
+        kept = before.keys() == after.keys()
+        if not kept or any(not np.array_equal(before[name], after[name]) for name in before):
             return _no(f"your function changed the {argument} it was given; return a new dict.")
 
     def penalised(p):
@@ -1207,8 +1216,10 @@ def check_dropout(dropout: Callable) -> Verdict:
         got, verdict = _answer(dropout, given, keep, rng)
         if verdict:
             return verdict
-        again, _ = _answer(dropout, given, keep, rng)
-        same, _ = _answer(dropout, given, keep, np.random.default_rng(3))
+        again, fault = _answer(dropout, given, keep, rng)
+        same, second_fault = _answer(dropout, given, keep, np.random.default_rng(3))
+        if fault or second_fault:
+            return fault or second_fault
         sentence = _dropout_fault(got, again, same, given, A, keep)
         if sentence:
             return _no(f"with keep = {keep}, {sentence}")
@@ -1230,6 +1241,8 @@ def _dropout_fault(got, again, same, given: np.ndarray, A: np.ndarray, keep: flo
         return "the answer is not a pair of numeric arrays."
     if mask.shape != A.shape:
         return f"the mask has shape {mask.shape}, expected {A.shape}: a draw for each activation."
+    if thinned.shape != A.shape:
+        return f"the thinned activations have shape {thinned.shape}, expected {A.shape}."
     values, share = np.unique(mask), float(np.mean(mask != 0))
     scales = np.isin(np.round(np.unique(thinned) * keep, 6), (0.0, 1.0)).all()
     if keep < 1 and scales and not np.isin(np.round(values * keep, 6), (0.0, 1.0)).all():

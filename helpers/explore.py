@@ -45,7 +45,7 @@ def sliders(
     image = Image(format="png", layout=own_size)
 
     def redraw(_: Any = None) -> None:
-        image.value = _png(draw(**{name: knob.value for name, knob in knobs.items()}))
+        image.value = _drawn(draw, {name: knob.value for name, knob in knobs.items()})
 
     redraw()
     for knob in knobs.values():
@@ -91,16 +91,23 @@ def _slider(name: str, given: Any) -> Any:
     return FloatSlider(min=low, max=high, value=start, step=(high - low) / 100, **options)
 
 
-def _png(axes: Any) -> bytes:
-    """Return the figure of `axes` as PNG and close it."""
+def _drawn(draw: Callable[..., Any], values: Mapping[str, Any]) -> bytes:
+    """Return the figure that `draw` makes as PNG, and leave no figure open that it has opened."""
     import matplotlib.pyplot as plt
 
+    before = plt.get_fignums()
+    try:
+        return _png(draw(**values))
+    finally:
+        for number in set(plt.get_fignums()) - set(before):
+            plt.close(number)
+
+
+def _png(axes: Any) -> bytes:
+    """Return the figure of `axes` as PNG."""
     first = axes.flat[0] if isinstance(axes, np.ndarray) and axes.size else axes
     if not isinstance(first, Axes):
         raise TypeError(f"draw returned a {type(axes).__name__}, expected Axes")
     file = io.BytesIO()
-    try:
-        first.figure.savefig(file, format="png")  # as large as any other, so that nothing jumps
-    finally:
-        plt.close(first.figure)
+    first.figure.savefig(file, format="png")  # as large as any other, so that nothing jumps
     return file.getvalue()

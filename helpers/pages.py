@@ -360,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     try:
         paths = build(options.kind, options.names)
-    except ValueError as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f"{options.kind}: {error}", file=sys.stderr)
         return 1
     seconds = time.perf_counter() - started

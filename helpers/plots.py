@@ -4,7 +4,7 @@ Every function takes ``ax=None``, draws what it is given and returns the Axes; n
 ``show``. Titles come from the caller: they state the finding.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -46,6 +46,17 @@ def _class_names(y: np.ndarray, classes: Sequence[str] | None) -> dict[float, st
         if label not in range(len(names)):
             raise ValueError(f"y has the label {label:g}, expected 0 to {len(names) - 1}: classes")
     return {label: str(names[int(label)]) for label in labels}
+
+
+def _class_marks(labels: Iterable[float]) -> list[tuple[str, str]]:
+    """Return colour and marker of each label: its own, if it counts from 0, or else its rank's.
+
+    So a class has the same colour where another is missing.
+    """
+    labels = list(labels)
+    counted = all(label in range(len(CLASS_COLORS)) for label in labels)
+    places = [int(label) for label in labels] if counted else range(len(labels))
+    return [(CLASS_COLORS[place], CLASS_MARKERS[place]) for place in places]
 
 
 def curves(
@@ -194,17 +205,18 @@ def labelled_points(
 ) -> Axes:
     """Draw one-dimensional inputs against their labels, a marker and a colour per label.
 
-    The legend and the vertical axis call the label by its ``letter``.
+    The legend and the vertical axis call the label by its ``letter``. More than three labels are
+    refused (ValueError).
     """
     x, y = arguments.array("x", x, 1), arguments.array("y", y, 1)
     _same_length(x, y)
     ax = _axes(ax, (8.0, 2.6))
-    for index, label in enumerate(np.unique(y)):
+    labels = list(_class_names(y, None))
+    for label, (color, marker) in zip(labels, _class_marks(labels), strict=True):
         chosen, number = y == label, f"{label:g}".replace("-", "−")
         ax.plot(
-            x[chosen], y[chosen], CLASS_MARKERS[index % 3], ms=3, lw=0,
-            color=CLASS_COLORS[index % 3], label=f"${letter}$ = {number}",
-        )  # fmt: skip
+            x[chosen], y[chosen], marker, ms=3, lw=0, color=color, label=f"${letter}$ = {number}"
+        )
     ax.set(xlabel="input $x$", ylabel=f"label ${letter}$")
     ax.legend(loc="center right")
     return ax
@@ -227,10 +239,10 @@ def scatter_classes(
         raise ValueError(f"y has shape {y.shape}, expected ({len(X)},) like the rows of X")
     names = _class_names(y, classes)
     ax = _axes(ax, (4.6, 4.2))
-    for index, (label, name) in enumerate(names.items()):
+    for (label, name), (color, marker) in zip(names.items(), _class_marks(names), strict=True):
         ax.scatter(
-            *X[y == label].T, s=14, marker=CLASS_MARKERS[index], color=CLASS_COLORS[index],
-            alpha=0.75, linewidths=0, label=name, zorder=2,
+            *X[y == label].T, s=14, marker=marker, color=color, alpha=0.75, linewidths=0,
+            label=name, zorder=2,
         )  # fmt: skip
     ax.set_aspect("equal")
     return ax
@@ -264,7 +276,8 @@ def decision_regions(
     resolution = arguments.count("resolution", resolution, least=2, most=2000)
     ax = scatter_classes(X, y, classes=classes, ax=ax)
     X = np.asarray(X, dtype=float)
-    margin = 0.08 * np.ptp(X, axis=0) + 1e-9
+    span = np.ptp(X, axis=0)
+    margin = np.where(span > 0, 0.08 * span, 1.0)  # one sample has room around it, too
     low, high = X.min(axis=0) - margin, X.max(axis=0) + margin
     grid = np.meshgrid(*(np.linspace(low[i], high[i], resolution) for i in (0, 1)))
     points = np.column_stack([g.ravel() for g in grid])
@@ -408,7 +421,7 @@ def image_grid(
     extra = 0.26 if titles is not None else 0.0
     size = (8.0, lines * (8.0 / columns + extra) + (0.35 if title else 0))
     figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
-    reach = np.abs(images).max() or 1.0
+    reach = float(np.abs(images.astype(float)).max()) or 1.0  # of bytes, −200 would be 56
     scale = {"cmap": DIVERGING, "vmin": -reach, "vmax": reach} if signed else {"cmap": "gray_r"}
     for index, ax in enumerate(axes.flat):
         ax.set_axis_off()
@@ -489,10 +502,10 @@ def scatter_3d(
             raise ValueError(f"plane[0] is {w}, expected three numbers, not all of them zero")
     ax = _axes_3d(ax, labels, view, title)
     ax.computed_zorder = False  # by distance, one class could hide another altogether
-    for index, (label, name) in enumerate(names.items()):
+    for (label, name), (color, marker) in zip(names.items(), _class_marks(names), strict=True):
         ax.scatter(
-            *A[y == label].T, s=12, marker=CLASS_MARKERS[index], color=CLASS_COLORS[index],
-            alpha=0.7, linewidths=0, depthshade=False, label=name,
+            *A[y == label].T, s=12, marker=marker, color=color, alpha=0.7, linewidths=0,
+            depthshade=False, label=name,
         )  # fmt: skip
     if plane is not None:
         _draw_plane(ax, w, b)

@@ -5,7 +5,6 @@ import io
 import json
 import re
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,18 +14,12 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from helpers import animate
-from helpers.style import CLASS_COLORS
+from helpers.style import CLASS_COLORS, MUTED
 
 FRAMES, ROWS, COLUMNS, SAMPLES = 3, 5, 4, 6
 rng = np.random.default_rng(0)
 CLASSES = np.array([0, 1, 0, 1, 0, 1])
 CAPTIONS = [f"epoch {f}" for f in range(FRAMES)]
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def space(d=3, **changes):
@@ -178,9 +171,13 @@ def test_the_text_form_is_short(player):
         ({"grid": np.zeros((3, 5, 4, 4))}, r"with d = 2 or 3"),
         ({"samples": np.zeros((2, 6, 3))}, r"samples has shape \(2, 6, 3\), expected \(3, 6, 3\)"),
         ({"samples": np.zeros((3, 6, 2))}, r"samples has shape \(3, 6, 2\), expected \(3, 6, 3\)"),
-        ({"samples": np.full((3, 6, 3), np.nan)}, "samples of '3-D' holds values that are not fin"),
+        ({"samples": np.full((3, 6, 3), np.nan)}, "samples holds values that are not finite"),
         ({"labels": ["a", "b"]}, "labels has 2 entries, expected 3"),
         ({"limits": (1, 0)}, r"limits is \(1, 0\)"),
+        ({"limits": (0, np.nan)}, "limits is nan, expected a finite number"),
+        ({"view": (1, 2, 3)}, "view has 3 entries, expected 2"),
+        ({"grid": np.zeros((3, 1, 4, 3))}, "expected R and K of at least 2"),
+        ({"grid": [[1], [1, 2]]}, "grid has parts of unequal shapes"),
     ],
 )
 def test_a_space_refuses_what_does_not_fit(changes, message):
@@ -198,7 +195,7 @@ def test_a_space_refuses_what_does_not_fit(changes, message):
          r"outputs has shape \(3, 4, 5\), expected \(3, 5, 4\) like the grid"),
         ({"outputs": np.full((3, 5, 4), np.inf)}, "outputs holds values that are not finite"),
         ({"classes": np.array([0, 1])}, r"classes has shape \(2,\), expected \(6,\)"),
-        ({"classes": np.array([0, 1, 2, 0, 1, 2])}, "of 0 and 1"),
+        ({"classes": np.array([0, 1, 2, 0, 1, 2])}, r"classes holds \[0 1 2\], expected 0 and 1"),
         ({"captions": ["a"]}, "captions has 1 entries, expected 3"),
     ],
 )  # fmt: skip
@@ -212,8 +209,40 @@ def test_player_and_small_multiples_refuse_what_does_not_fit(arguments, message)
 
 @pytest.mark.parametrize("frames", [[], [3], [-1]])
 def test_small_multiples_refuses_frames_that_do_not_exist(frames):
-    with pytest.raises(ValueError, match="expected numbers from 0 to 2"):
+    with pytest.raises(ValueError, match=r"frames is .*expected (0 to 2|numbers of frames)"):
         animate.small_multiples([space(2)], outputs(), CLASSES, CAPTIONS, frames)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"spaces": space(2)}, "spaces is a Space, expected a list"),
+        ({"spaces": ["plane"]}, "spaces holds a str, expected Space"),
+        ({"outputs": "high"}, "outputs has dtype"),
+        ({"captions": "abc"}, "captions is a str, expected a list"),
+        ({"milliseconds": 0.5}, "milliseconds is 0.5, expected an integer"),
+    ],
+)
+def test_player_refuses_other_kinds_of_things(arguments, message):
+    given = {"spaces": [space(2)], "outputs": outputs(), "classes": CLASSES, "captions": CAPTIONS}
+    with pytest.raises(TypeError, match=message):
+        animate.player(**given | arguments, title="t")
+
+
+def test_a_frame_shows_the_boundary_and_the_cube_and_far_cells_first():
+    cube = space(3)
+    level = np.tile(np.linspace(0, 1, COLUMNS), (FRAMES, ROWS, 1))
+    (ax,) = animate.small_multiples([cube], level, CLASSES, CAPTIONS, [0])[0]
+    (line,) = animate.boundary(cube.grid[0], level[0])
+    shown = [drawn.get_xydata() for drawn in ax.lines]
+    assert any(np.array_equal(cube.project(line)[0], xy) for xy in shown)
+    assert sum(len(xy) == 2 and drawn.get_color() == MUTED
+               for xy, drawn in zip(shown, ax.lines, strict=True)) == 12  # fmt: skip
+    (sheet,) = ax.collections
+    corners, near = cube.project(cube.grid[0])
+    middles = (near[:-1, :-1] + near[1:, 1:]).ravel()
+    first = sheet.get_paths()[0].vertices[0]
+    np.testing.assert_array_equal(first, corners[:-1, :-1].reshape(-1, 2)[middles.argmin()])
 
 
 def test_player_refuses_a_frame_without_duration():

@@ -8,12 +8,6 @@ from matplotlib.patches import FancyArrowPatch, Rectangle
 from helpers import diagrams
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 def texts(ax):
     return [t.get_text() for t in ax.texts]
 

@@ -157,6 +157,8 @@ def test_graph_writes_slopes_on_edges_and_gradients_at_nodes_in_red():
         (EDGES, {"gradients": {"q": 1.0}}, "gradients names 'q'"),
         (EDGES[:3], {}, "'C', which no edge touches"),
         ([*EDGES, ("C", "z1")], {}, "cycle"),
+        ([*EDGES, ("C", "x")], {}, "cycle"),
+        ([*EDGES, ("z1", "z1")], {}, "cycle"),
     ],
 )
 def test_graph_names_what_it_cannot_place(edges, extra, message):

@@ -77,6 +77,7 @@ def test_matrix_equation_fills_the_row_and_the_column_that_make_one_entry():
     value = A[1] @ V[:, 0] + ROW[0, 0]
     want = [*A[1], *V[:, 0], ROW[0, 0], value]
     assert bold(equation(highlight=(1, 0))) == [f"{v:.2f}" for v in want]
+    assert bold(equation(highlight=np.array([1, 0]))) == [f"{v:.2f}" for v in want]
 
 
 def test_matrix_equation_fills_one_entry_of_a_bias_that_is_a_column():

@@ -1,9 +1,5 @@
 """The drawing of the paths from one node to the cost."""
 
-import matplotlib
-
-matplotlib.use("Agg")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -18,12 +14,6 @@ from helpers.style import COLORS, MUTED
 def W():
     rng = np.random.default_rng(3)
     return [None, *(rng.uniform(-2, -0.2, size=shape) for shape in ((3, 2), (4, 3), (2, 4)))]
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def wires(ax, color):

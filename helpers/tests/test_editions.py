@@ -306,6 +306,12 @@ def test_an_answer_outside_an_exercise_is_no_exercise():
         ([TEXT, "# Other", SOLUTION], "cell id-3 holds a solution, expected an exercise"),
         ([TEXT, SOLUTION], "Exercise 1 has no check after its solution"),
         ([TEXT, SOLUTION, f"{CHECK}\nx = 1"], "expected one call of a check"),
+        ([TEXT, SOLUTION, f"print({CHECK})"], "expected one call of a check"),
+        (["**Exercise 1 (paper).** Why?"], "Exercise 1 has neither a solution nor an answer"),
+        (
+            ["**Exercise 1 (paper).** Why?\n\n<details>\n<summary>Answer</summary>So.</details>"],
+            "Exercise 1 has neither a solution nor an answer",
+        ),
         ([TEXT, SOLUTION.replace("END", "BEGIN"), CHECK], "cell id-2 needs one BEGIN SOLUTION"),
         (
             [TEXT, SOLUTION.replace("    ###", "###"), CHECK],
@@ -318,6 +324,12 @@ def test_an_answer_outside_an_exercise_is_no_exercise():
 def test_exercises_that_are_not_whole_are_refused(cells, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         editions.teacher_edition(notebook(*cells))
+
+
+def test_a_remark_behind_a_check_does_not_spoil_the_test_of_it():
+    nb = editions.teacher_edition(notebook(TEXT, SOLUTION, f"{CHECK}  # what is wrong?"))
+    compile(nb.cells[2].source, "the check", "exec")
+    assert f"assert (verdict := {CHECK}).passed" in nb.cells[2].source
 
 
 def test_code_without_an_answer_is_refused():

@@ -21,6 +21,8 @@ def test_diagnose_accepts_the_truth_to_rounding():
     [
         (None, "returns nothing"),
         ("three", "expected numbers"),
+        ("3.0", "the answer is a str, expected numbers"),
+        (TRUTH + 0j, "expected numbers"),
         (TRUTH.T, "looks transposed"),
         (TRUTH[0], r"has shape (3,), expected (2, 3)"),
         (TRUTH * np.nan, "not finite"),
@@ -194,6 +196,37 @@ def test_checks_answer_whatever_a_function_returns(name):
         verdict = getattr(exercises, name)(lambda *_, odd=odd: odd)
         assert verdict.passed is False, odd
         assert verdict.message.startswith("Not yet: ")
+
+
+def pops(grads, params, strength):
+    return {"W1": grads.pop("W1"), **grads}
+
+
+def drops_a_row(A, keep, rng):
+    mask = (rng.random(A.shape) < keep) / keep
+    return (A * mask)[1:], mask
+
+
+def fails_the_second_time(A, keep, rng, calls=[]):  # noqa: B006
+    calls.append(1)
+    return (
+        1 / 0 if len(calls) % 3 == 2 else (A * (mask := (rng.random(A.shape) < keep) / keep), mask)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("check_l2_gradients", pops, "changed the grads"),
+        ("check_dropout", drops_a_row, "the thinned activations have shape (399, 50)"),
+        ("check_dropout", fails_the_second_time, "raises ZeroDivisionError"),
+        ("check_subscripts", lambda: {1: "ni->i", "bias": "ni->i"}, "expected a dict with"),
+    ],
+)
+def test_checks_answer_to_strange_functions_too(name, answer, words):
+    verdict = getattr(exercises, name)(answer)
+    assert verdict.passed is False
+    assert words in verdict.message
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -148,6 +148,14 @@ def test_backprop_1d_is_not_fooled_by_slopes_too_small_to_notice():
     assert exercises.check_backprop_1d(lazy).passed is False
 
 
+def test_backprop_1d_reports_the_slopes_as_they_are():
+    def off(*p):
+        dw, db = backprop_1d(*p)
+        return [123.5, *dw[1:]], db
+
+    assert "entry [0, 0] is 123.5, expected " in exercises.check_backprop_1d(off).message
+
+
 # --- layer ------------------------------------------------------------------------------------
 
 

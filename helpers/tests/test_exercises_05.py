@@ -92,6 +92,8 @@ WRONG = {
     "text instead of function": (("old", "new"), "suspect returns a tuple"),
     "nothing": (None, "suspect returns a NoneType"),
     "the mystery itself": (mystery, "this is the mystery itself"),
+    "text in an array": (swapped(lambda g: g | {"c": ["a", "b"]}), "c is a list, expected numbers"),
+    "ragged": (swapped(lambda g: g | {"U": [[1], [1, 2]]}), "U is a list, expected numbers"),
     "wrong signature": (lambda p: p, "raises TypeError"),
 }
 
@@ -120,13 +122,16 @@ def test_agreement_at_one_point_is_not_enough(setting):
     assert result.passed is False
 
 
-def test_the_given_parameters_stay_as_they_are(setting):
+def test_the_given_parameters_and_data_stay_as_they_are(setting):
     def careless(p, X, Y):
         grads = mystery(p, X, Y)
         p["U"] += 1.0
+        X += 1.0
         return grads
 
     before = {name: value.copy() for name, value in setting[2].items()}
+    X = setting[3].copy()
     assert verdict(careless, setting).passed
     for name, value in before.items():
         np.testing.assert_array_equal(setting[2][name], value)
+    np.testing.assert_array_equal(setting[3], X)

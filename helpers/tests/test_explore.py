@@ -102,6 +102,16 @@ def test_a_callback_that_draws_nothing_is_refused():
         explore.sliders(lambda slope: None, slope=(0, 1, 0))
 
 
+def test_no_figure_stays_open_where_drawing_fails():
+    def fails(slope):
+        plt.subplots()
+        raise ArithmeticError
+
+    with pytest.raises(ArithmeticError):
+        explore.sliders(fails, slope=(0, 1, 1))
+    assert plt.get_fignums() == []
+
+
 def test_what_the_callback_raises_arrives():
     def fail(slope):
         raise ArithmeticError("no such slope")

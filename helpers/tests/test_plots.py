@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_hex, to_rgba
 
 from helpers import plots, style
 
@@ -18,6 +18,13 @@ def test_curves_draw_each_series_against_its_step_number():
     assert list(ax.lines[1].get_ydata()) == [4.0, 3.0, 2.0]
     assert ax.lines[0].get_linestyle() != ax.lines[1].get_linestyle()
     assert ax.get_title(loc="left") == "falls" or ax.get_title() == "falls"
+
+
+def test_curves_take_colours_by_name_and_a_marker():
+    ax = plots.curves({"a": [1, 2], "b": [2, 1]}, colors={"b": "#B3102B"}, marker="o")
+    assert ax.lines[1].get_color() == "#B3102B"
+    assert ax.lines[0].get_color() != "#B3102B"
+    assert {line.get_marker() for line in ax.lines} == {"o"}
 
 
 def test_curves_take_an_abscissa_and_a_log_scale():
@@ -88,6 +95,8 @@ def test_labelled_points_use_a_marker_and_a_color_per_label():
     assert [low.get_label(), high.get_label()] == ["$y$ = −1", "$y$ = 1"]
     with pytest.raises(ValueError, match="like x"):
         plots.labelled_points([1.0], [1, 1])
+    with pytest.raises(ValueError, match="y has 4 classes, expected at most 3"):
+        plots.labelled_points([1.0, 2, 3, 4], [0, 1, 2, 3])
 
 
 def test_labelled_points_call_the_label_by_its_letter():
@@ -105,7 +114,37 @@ def test_scatter_names_the_classes():
 
 def test_one_class_and_one_sample_can_be_drawn():
     assert len(plots.scatter_classes(X[:1], Y[:1]).collections) == 1
-    plots.decision_regions(lambda p: np.zeros(len(p), int), X[:1], Y[:1], resolution=5)
+    ax = plots.decision_regions(lambda p: np.zeros(len(p), int), X[:1], Y[:1], resolution=5)
+    assert ax.get_xlim() == (-1.0, 1.0)
+
+
+def marks(ax):
+    """Return colour and marker of each class drawn, by name."""
+    return {
+        c.get_label(): (to_hex(c.get_facecolor()[0]), c.get_paths()[0].vertices.shape)
+        for c in ax.collections
+        if not c.get_label().startswith("_")
+    }
+
+
+def test_a_class_has_a_colour_and_a_marker_of_its_own_also_where_others_are_missing():
+    names = ["a", "b", "c"]
+    both = marks(plots.scatter_classes(X, [0, 1, 2, 0], classes=names))
+    assert len({color for color, _ in both.values()}) == 3
+    assert len({marker for _, marker in both.values()}) == 3
+    assert both["a"][0] == style.CLASS_COLORS[0].lower()
+    assert marks(plots.scatter_classes(X, [1, 2, 2, 1], classes=names)) == {
+        name: both[name] for name in "bc"
+    }
+    spread = marks(plots.scatter_classes(X, [-1, 1, 1, -1]))  # by rank, where labels do not count
+    assert list(spread.values()) == [both["a"], both["b"]]
+
+
+def test_a_region_has_the_colour_of_its_class():
+    ax = plots.decision_regions(lambda p: np.full(len(p), 2), X, [1, 2, 2, 1], resolution=5)
+    shade = ax.collections[-1]
+    shade.update_scalarmappable()
+    assert to_hex(shade.get_facecolor()[0]) == style.CLASS_COLORS[2].lower()
 
 
 @pytest.mark.parametrize(
@@ -180,6 +219,9 @@ def test_heatmap_names_what_does_not_fit(arguments, message):
 def test_confusion_matrix_colors_mistakes_only():
     ax = plots.confusion_matrix([[90, 2], [5, 80]], ["no", "yes"])
     assert ax.images[0].get_array().tolist() == [[0, 2], [5, 0]]
+    low, high = ax.images[0].get_clim()
+    assert low <= 0
+    assert 5 <= high < 10  # on the scale of the mistakes
     assert [t.get_text() for t in ax.texts] == ["90", "2", "5", "80"]
 
 
@@ -205,6 +247,8 @@ def test_image_grid_reshapes_flat_images_and_blanks_the_rest():
 def test_signed_images_share_one_scale_around_zero():
     axes = plots.image_grid(np.array([[[1.0]], [[-5.0]]]), signed=True, columns=2)
     assert [ax.images[0].get_clim() for ax in axes.flat] == [(-5.0, 5.0)] * 2
+    (ax,) = plots.image_grid(np.array([[[200]]], dtype=np.uint8), signed=True, columns=1).flat
+    assert ax.images[0].get_clim() == (-200.0, 200.0)
 
 
 @pytest.mark.parametrize(
