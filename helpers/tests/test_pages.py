@@ -253,13 +253,26 @@ def test_every_section_begins_a_slide_even_within_a_cell():
     assert starts == ["# Try the page", "## 1 · A", "## 2 · B"]
 
 
-def test_long_prose_goes_on_and_no_heading_stands_alone():
+def test_long_prose_goes_on_over_several_slides():
     prose = "\n\n".join(f"{n}. " + "word " * 80 for n in range(12))
     slides = paging.deck(small_notebook(new_markdown_cell(f"## 1 · Long\n\n{prose}")))
     assert len(slides) > 3
     assert all(sum(p.height for p in slide) <= paging.HEIGHT for slide in slides)
     assert [p.text for slide in slides for p in slide].count("## 1 · Long") == 1
     assert not slides[1][-1].text.startswith("#")
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["in cells of their own", "in one cell"])
+def test_a_heading_stands_with_what_follows_it_wherever_the_slide_ends(apart):
+    last = []
+    for lines in range(1, 25):
+        before = "\n\n".join(["## 1 · Long", *["one line"] * lines])
+        after = ["#### The end", "word " * 200]
+        cells = [before, *after] if apart else ["\n\n".join([before, *after])]
+        slides = paging.deck(small_notebook(*map(new_markdown_cell, cells)))
+        last += [slide[-1].text for slide in slides]
+    assert "#### The end" not in last
+    assert "word" in " ".join(last)
 
 
 def test_a_long_table_goes_on_under_its_header():
