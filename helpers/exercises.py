@@ -7,6 +7,7 @@ the mistakes known for that exercise. A check never raises for a wrong answer: i
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import wraps
 from itertools import pairwise
 
 import numpy as np
@@ -27,12 +28,47 @@ class Verdict:
         return self.message
 
 
-def _unsolved() -> Verdict:
-    return Verdict(None, "Not solved yet: replace the line that raises NotImplementedError.")
+class _Decided(Exception):
+    """A check has come to its verdict."""
+
+    def __init__(self, passed: bool | None, message: str):
+        super().__init__(message)
+        self.verdict = Verdict(passed, message)
 
 
-def _no(message: str) -> Verdict:
-    return Verdict(False, f"Not yet: {message}")
+def _verdict(check: Callable[..., str]) -> Callable[..., Verdict]:
+    """Make a check that stops at the first fault and ends with praise return its verdict."""
+
+    @wraps(check)
+    def decided(*args, **kwargs) -> Verdict:
+        try:
+            return Verdict(True, check(*args, **kwargs))
+        except _Decided as end:
+            return end.verdict
+
+    return decided
+
+
+def _refusal(sentence: str, where: str = "") -> _Decided:
+    return _Decided(False, " ".join(filter(None, ("Not yet:", where, sentence))))
+
+
+def _reject(sentence: str | None, where: str = "") -> None:
+    """End the check with the sentence that says what is wrong, if there is one."""
+    if sentence:
+        raise _refusal(sentence, where)
+
+
+def _answer(function: Callable, *args, where: str = ""):
+    """Return what the reader's function returns; end the check when the call fails."""
+    try:
+        return function(*args)
+    except NotImplementedError:
+        message = "Not solved yet: replace the line that raises NotImplementedError."
+        raise _Decided(None, message) from None
+    except Exception as error:  # whatever the reader's code raises is an answer to report
+        fault = f"your function raises {type(error).__name__}: {error}"
+        raise _refusal(fault, where) from None
 
 
 def _close(got: np.ndarray, want: np.ndarray, rtol: float, atol: float) -> bool:
@@ -136,30 +172,20 @@ def _first_difference(got: np.ndarray, want: np.ndarray, rtol: float, atol: floa
     )
 
 
-def _answer(function: Callable, *args):
-    """Return ``(result, verdict)``: a verdict instead of a result when the call failed."""
-    try:
-        return function(*args), None
-    except NotImplementedError:
-        return None, _unsolved()
-    except Exception as error:  # whatever the reader's code raises is an answer to report
-        return None, _no(f"your function raises {type(error).__name__}: {error}")
-
-
-def check_forward_any_depth(forward: Callable) -> Verdict:
+@_verdict
+def check_forward_any_depth(forward: Callable) -> str:
     """Check ``forward(x, weights, biases) -> a`` for scalar chains of one to five layers."""
     rng = np.random.default_rng(1)
     for depth in (3, 1, 2, 5):
         x = float(rng.normal())
         weights, biases = rng.normal(size=depth).tolist(), rng.normal(size=depth).tolist()
-        got, verdict = _answer(forward, x, list(weights), list(biases))
-        if verdict:
-            return verdict
+        got = _answer(forward, x, list(weights), list(biases))
         truth = _chain_outputs(x, weights, biases)[-1]
-        sentence = diagnose(got, truth, mistakes=_forward_mistakes(x, weights, biases))
-        if sentence:
-            return _no(f"with {depth} layer(s), {sentence}")
-    return Verdict(True, "Correct: one, two, three and five layers agree with a second formula.")
+        _reject(
+            diagnose(got, truth, mistakes=_forward_mistakes(x, weights, biases)),
+            where=f"with {depth} layer(s),",
+        )
+    return "Correct: one, two, three and five layers agree with a second formula."
 
 
 def _forward_mistakes(x: float, weights: list, biases: list) -> dict:
@@ -195,13 +221,12 @@ def _forward_mistakes(x: float, weights: list, biases: list) -> dict:
     }
 
 
-def check_two_sided_slope(slope: Callable) -> Verdict:
+@_verdict
+def check_two_sided_slope(slope: Callable) -> str:
     """Check ``slope(f, x, h)``, the two-sided difference quotient of f at x."""
     cases = [(np.sin, 0.3, 1e-2), (np.cos, 1.0, 1e-2), (lambda t: t**3, 2.0, 1e-1)]
     for f, x, h in cases:
-        got, verdict = _answer(slope, f, x, h)
-        if verdict:
-            return verdict
+        got = _answer(slope, f, x, h)
         up, down = f(x + h) - f(x), f(x) - f(x - h)
         sentence = diagnose(
             got,
@@ -220,9 +245,8 @@ def check_two_sided_slope(slope: Callable) -> Verdict:
             factors={"2": 2.0},
             rtol=1e-9,
         )
-        if sentence:
-            return _no(sentence)
-    return Verdict(True, "Correct: three functions agree with their two-sided quotient.")
+        _reject(sentence)
+    return "Correct: three functions agree with their two-sided quotient."
 
 
 def _sigmoid(z):
@@ -286,32 +310,29 @@ def _error_mistakes(layer: int, y, W: list, slopes: dict, z: list, a: list) -> d
     }
 
 
-def _layers_of(name: str, got, count: int) -> tuple[list | None, str]:
-    """Return one entry per layer, the first for layer 1, or None and what is wrong."""
+def _layers_of(name: str, got, count: int) -> list:
+    """Return one entry per layer, the first for layer 1; reject anything else than a list."""
     if not isinstance(got, (list, tuple)) or len(got) not in (count, count + 1):
         given = f"{len(got)} entries" if isinstance(got, (list, tuple)) else type(got).__name__
-        return None, f"{name} is {given}, expected a list: None, then one array per layer."
-    return list(got)[len(got) - count :], ""
+        _reject(f"{name} is {given}, expected a list: None, then one array per layer.")
+    return list(got)[len(got) - count :]
 
 
-def check_backprop_loops(backprop: Callable) -> Verdict:
+@_verdict
+def check_backprop_loops(backprop: Callable) -> str:
     """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid networks of one to three layers."""
     for sizes in ((2, 3, 3, 2), (1, 4, 2), (3, 1)):
         x, y, W, b = _small_network(sizes, seed=4)
         copies = [None, *map(np.copy, W[1:])], [None, *map(np.copy, b[1:])]
-        got, verdict = _answer(backprop, x.copy(), y.copy(), *copies)
-        if verdict:
-            return verdict
+        got = _answer(backprop, x.copy(), y.copy(), *copies)
         if not isinstance(got, (list, tuple)) or len(got) != 2:
-            return _no("return the two lists dW, db.")
-        dW, trouble_W = _layers_of("dW", got[0], len(W) - 1)
-        db, trouble_b = _layers_of("db", got[1], len(W) - 1)
-        if dW is None or db is None:
-            return _no(trouble_W or trouble_b)
-        sentence = _first_wrong_layer(dW, db, y, W, *_measured_slopes(x, y, W, b))
-        if sentence:
-            return _no(f"with sizes {list(sizes)}, {sentence}")
-    return Verdict(True, "Correct: every slope of three networks agrees with a complex step.")
+            _reject("return the two lists dW, db.")
+        dW, db = (_layers_of(*named, len(W) - 1) for named in zip(("dW", "db"), got, strict=True))
+        _reject(
+            _first_wrong_layer(dW, db, y, W, *_measured_slopes(x, y, W, b)),
+            where=f"with sizes {list(sizes)},",
+        )
+    return "Correct: every slope of three networks agrees with a complex step."
 
 
 def _first_wrong_layer(dW: list, db: list, y, W: list, slopes: dict, z: list, a: list):
@@ -340,16 +361,15 @@ def _first_wrong_layer(dW: list, db: list, y, W: list, slopes: dict, z: list, a:
     return None
 
 
-def check_tanh_error(error_before: Callable) -> Verdict:
+@_verdict
+def check_tanh_error(error_before: Callable) -> str:
     """Check ``error_before(W_next, delta_next, z)``, BP2 for a layer of tanh nodes."""
     from helpers.gradcheck import numerical_gradient
 
     for n_next, n in ((2, 4), (3, 3), (1, 3)):
         rng = np.random.default_rng(10 * n_next + n)
         W, delta, z = rng.normal(size=(n_next, n)), rng.normal(size=n_next), rng.normal(size=n)
-        got, verdict = _answer(error_before, W.copy(), delta.copy(), z.copy())
-        if verdict:
-            return verdict
+        got = _answer(error_before, W.copy(), delta.copy(), z.copy())
         # A cost whose slope against the next pre-activations is delta, whatever they are.
         want = numerical_gradient(
             lambda p, W=W, delta=delta: np.sum(delta * (W @ np.tanh(p["z"]))), {"z": z},
@@ -374,22 +394,22 @@ def check_tanh_error(error_before: Callable) -> Verdict:
                 "only one path is followed: sum over the next layer.": W[0] * delta[0] * bend,
                 "only the last path is left: add to the sum.": W[-1] * delta[-1] * bend,
             }
-        sentence = diagnose(got, want, mistakes=mistakes, factors={"2": 2.0})
-        if sentence:
-            return _no(f"with W_next of shape {W.shape}, {sentence}")
-    return Verdict(True, "Correct: three layers, a square one among them, agree with nudges.")
+        _reject(
+            diagnose(got, want, mistakes=mistakes, factors={"2": 2.0}),
+            where=f"with W_next of shape {W.shape},",
+        )
+    return "Correct: three layers, a square one among them, agree with nudges."
 
 
-def check_mean_weight_gradient(mean_weight_gradient: Callable) -> Verdict:
+@_verdict
+def check_mean_weight_gradient(mean_weight_gradient: Callable) -> str:
     """Check ``mean_weight_gradient(Delta, A)``, BP4 averaged over the rows of a batch."""
     from helpers.gradcheck import numerical_gradient
 
     for N, n, m in ((5, 3, 3), (4, 1, 3), (1, 2, 3)):
         rng = np.random.default_rng(N)
         Delta, A = rng.normal(size=(N, n)), rng.normal(size=(N, m))
-        got, verdict = _answer(mean_weight_gradient, Delta.copy(), A.copy())
-        if verdict:
-            return verdict
+        got = _answer(mean_weight_gradient, Delta.copy(), A.copy())
         # A mean cost that is linear in the pre-activations, so that its errors are Delta.
         want = numerical_gradient(
             lambda p, Delta=Delta, A=A: np.mean(np.sum(Delta * (A @ p["W"].T), axis=1)),
@@ -412,9 +432,8 @@ def check_mean_weight_gradient(mean_weight_gradient: Callable) -> Verdict:
             sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
         else:
             sentence = diagnose(got, want)
-        if sentence:
-            return _no(f"with {N} sample(s), Delta {Delta.shape} and A {A.shape}, {sentence}")
-    return Verdict(True, "Correct: batches of 5, 4 and 1 samples agree with nudges of W.")
+        _reject(sentence, where=f"with {N} sample(s), Delta {Delta.shape} and A {A.shape},")
+    return "Correct: batches of 5, 4 and 1 samples agree with nudges of W."
 
 
 def _chain_outputs(x, weights, biases) -> list:
@@ -425,14 +444,13 @@ def _chain_outputs(x, weights, biases) -> list:
     return activations
 
 
-def check_error_one_layer_back(error_back: Callable) -> Verdict:
+@_verdict
+def check_error_one_layer_back(error_back: Callable) -> str:
     """Check ``error_back(w_next, delta_next, z) -> delta``, the scalar BP2."""
     rng = np.random.default_rng(2)
     for _ in range(4):
         w, delta, z = (float(v) for v in rng.normal(size=3))
-        got, verdict = _answer(error_back, w, delta, z)
-        if verdict:
-            return verdict
+        got = _answer(error_back, w, delta, z)
         a = _sigmoid(z)
         slope, slope_at_a = (1 - np.tanh(u / 2) ** 2 for u in (z, a))  # both times four
         sentence = diagnose(
@@ -451,9 +469,8 @@ def check_error_one_layer_back(error_back: Callable) -> Verdict:
                 "the three factors multiply; none is added.": w * delta + slope / 4,
             },
         )
-        if sentence:
-            return _no(sentence)
-    return Verdict(True, "Correct: the error agrees with a second formula at four random places.")
+        _reject(sentence)
+    return "Correct: the error agrees with a second formula at four random places."
 
 
 def _chain_mistakes(truth: np.ndarray, x, weights, biases) -> dict[str, np.ndarray]:
@@ -485,7 +502,8 @@ def _chain_mistakes(truth: np.ndarray, x, weights, biases) -> dict[str, np.ndarr
     }
 
 
-def check_backprop_1d(backprop: Callable) -> Verdict:
+@_verdict
+def check_backprop_1d(backprop: Callable) -> str:
     """Check ``backprop(x, y, weights, biases) -> (dw, db)`` on chains of one to five nodes.
 
     The cost is half the squared error of one sample; the truth is measured by a complex step.
@@ -494,9 +512,7 @@ def check_backprop_1d(backprop: Callable) -> Verdict:
     for depth in (3, 1, 2, 5):
         x, y = float(rng.normal(1, 0.3)), float(rng.integers(2))
         weights, biases = (rng.normal(size=depth).tolist() for _ in "wb")
-        got, verdict = _answer(backprop, x, y, list(weights), list(biases))
-        if verdict:
-            return verdict
+        got = _answer(backprop, x, y, list(weights), list(biases))
         steps = 1e-20j * np.eye(2 * depth)
         nudged = [np.array(weights + biases) + step for step in steps]
         costs = [(_chain_outputs(x, p[:depth], p[depth:])[-1] - y) ** 2 / 2 for p in nudged]
@@ -509,12 +525,12 @@ def check_backprop_1d(backprop: Callable) -> Verdict:
             factors={"2; the cost is *half* the squared error": 2.0},
             unit=np.abs(truth).max(),  # an absolute tolerance of its own would excuse small slopes
         )
-        if sentence:
-            return _no(f"with {depth} node(s), {sentence}")
-    return Verdict(True, "Correct: chains of one, two, three and five nodes agree with a nudge.")
+        _reject(sentence, where=f"with {depth} node(s),")
+    return "Correct: chains of one, two, three and five nodes agree with a nudge."
 
 
-def check_layer(layer: Callable) -> Verdict:
+@_verdict
+def check_layer(layer: Callable) -> str:
     """Check ``layer(X, W, b) -> Z (N, n_out)``, rows are samples, W is (out, in).
 
     The square case comes first: there a missing transpose and a bias that runs down the rows
@@ -523,9 +539,7 @@ def check_layer(layer: Callable) -> Verdict:
     rng = np.random.default_rng(4)
     for samples, n_in, n_out in ((3, 3, 3), (5, 2, 4), (1, 4, 1)):
         X, W, b = (rng.normal(size=s) for s in ((samples, n_in), (n_out, n_in), n_out))
-        got, verdict = _answer(layer, X.copy(), W.copy(), b.copy())
-        if verdict:
-            return verdict
+        got = _answer(layer, X.copy(), W.copy(), b.copy())
         nodes = [[sum(w * v for w, v in zip(W[j], x, strict=True)) + b[j] for x in X]
                  for j in range(n_out)]  # fmt: skip
         truth = np.array(nodes).T
@@ -543,23 +557,20 @@ def check_layer(layer: Callable) -> Verdict:
                 "the result is transposed: rows must be samples.": truth.T,
                 "* multiplies entry by entry; the matrix product is @.": X * W.T + b,
             }
-        sentence = diagnose(got, truth, mistakes=mistakes)
-        if sentence:
-            return _no(f"with X {X.shape} and W {W.shape}, {sentence}")
-    return Verdict(True, "Correct: three layers agree with a sum node by node.")
+        _reject(diagnose(got, truth, mistakes=mistakes), where=f"with X {X.shape} and W {W.shape},")
+    return "Correct: three layers agree with a sum node by node."
 
 
-def check_collapse(collapse: Callable) -> Verdict:
+@_verdict
+def check_collapse(collapse: Callable) -> str:
     """Check ``collapse(W, b) -> (W_star, b_star)`` for identity networks; ``W[0]`` is None."""
     rng = np.random.default_rng(5)
     for sizes in ([2, 2, 2, 2], [1, 3, 2, 1], [4, 2]):
         W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
         b = [None, *(rng.normal(size=n) for n in sizes[1:])]
-        got, verdict = _answer(collapse, [None, *map(np.copy, W[1:])], [None, *map(np.copy, b[1:])])
-        if verdict:
-            return verdict
+        got = _answer(collapse, [None, *map(np.copy, W[1:])], [None, *map(np.copy, b[1:])])
         if not isinstance(got, tuple | list) or len(got) != 2:
-            return _no("return the pair W_star, b_star.")
+            _reject("return the pair W_star, b_star.")
         # Probe the network: 0 gives b*, and each unit vector a column of W* on top of it.
         probes = np.vstack([np.zeros(sizes[0]), np.eye(sizes[0])])
         for matrix, vector in zip(W[1:], b[1:], strict=True):
@@ -570,10 +581,8 @@ def check_collapse(collapse: Callable) -> Verdict:
             ("W_star", got[0], W_star, wrong_W),
             ("b_star", got[1], b_star, wrong_b),
         ):
-            sentence = diagnose(part, truth, mistakes=mistakes)
-            if sentence:
-                return _no(f"with sizes {sizes}, {name}: {sentence}")
-    return Verdict(True, "Correct: three networks do what their one affine map does.")
+            _reject(diagnose(part, truth, mistakes=mistakes), where=f"with sizes {sizes}, {name}:")
+    return "Correct: three networks do what their one affine map does."
 
 
 def _collapse_mistakes(W: list, b: list, W_star: np.ndarray, sizes: list) -> tuple[dict, dict]:
@@ -605,9 +614,10 @@ def _own_layer(W: list, b: list) -> np.ndarray:
     return total
 
 
+@_verdict
 def check_mystery_bug(
     suspect: Callable, mystery: Callable, cost: Callable, params: Mapping, X, Y
-) -> Verdict:
+) -> str:
     """Check that ``suspect()`` returns a gradient with the same bug as ``mystery``.
 
     Both gradients are functions ``(params, X, Y) -> dict name -> array``; ``cost(params, X, Y)`` is
@@ -616,28 +626,22 @@ def check_mystery_bug(
     """
     from helpers.gradcheck import numerical_gradient
 
-    gradient, verdict = _answer(suspect)
-    if verdict:
-        return verdict
+    gradient = _answer(suspect)
     if not callable(gradient):
-        return _no(
+        _reject(
             f"suspect returns a {type(gradient).__name__}; return a function of (p, X, Y), such "
             "as plant(backward, (old, new))."
         )
     if gradient is mystery:
-        return _no("this is the mystery itself; plant the bug that you suspect in the correct one.")
+        _reject("this is the mystery itself; plant the bug that you suspect in the correct one.")
     rng = np.random.default_rng(5)
     moved = {name: value + 0.3 * rng.normal(size=value.shape) for name, value in params.items()}
     for point in (params, moved):
         copies = {name: value.copy() for name, value in point.items()}
-        got, verdict = _answer(gradient, copies, np.copy(X), np.copy(Y))
-        if verdict:
-            return verdict
+        got = _answer(gradient, copies, np.copy(X), np.copy(Y))
         truth = numerical_gradient(lambda p: cost(p, X, Y), dict(point), method="central")
-        sentence = _compare_bugs(got, mystery(dict(point), X, Y), truth, len(X))
-        if sentence:
-            return _no(sentence)
-    return Verdict(True, "Correct: at two points your bug makes the same wrong gradient.")
+        _reject(_compare_bugs(got, mystery(dict(point), X, Y), truth, len(X)))
+    return "Correct: at two points your bug makes the same wrong gradient."
 
 
 def _compare_bugs(got, want: Mapping, truth: Mapping, count: int) -> str | None:
@@ -743,15 +747,14 @@ def _subscript_verdict(job: str, spec, arrays: dict[str, np.ndarray]) -> str | N
     return diagnose(got, truth, mistakes=mistakes)
 
 
-def check_subscripts(subscripts: Callable) -> Verdict:
+@_verdict
+def check_subscripts(subscripts: Callable) -> str:
     """Check the einsum subscripts of a layer, ``subscripts() -> dict`` with the four jobs."""
     rng = np.random.default_rng(61)
-    got, verdict = _answer(subscripts)
-    if verdict:
-        return verdict
+    got = _answer(subscripts)
     if not isinstance(got, Mapping) or set(got) != set(_JOBS):
         names = list(got) if isinstance(got, Mapping) else type(got).__name__
-        return _no(f"the answer has {names}, expected a dict with {sorted(_JOBS)}.")
+        _reject(f"the answer has {names}, expected a dict with {sorted(_JOBS)}.")
     # The square layer lets every slip through that shapes would catch; the others must fit too.
     for samples, n_in, n_out in ((3, 3, 3), (5, 2, 4)):
         arrays = {
@@ -760,22 +763,22 @@ def check_subscripts(subscripts: Callable) -> Verdict:
             "Delta": rng.normal(size=(samples, n_out)),
         }
         for job in _JOBS:
-            sentence = _subscript_verdict(job, got[job], arrays)
-            if sentence:
-                return _no(f"{job}, with N = {samples} and W {arrays['W'].shape}: {sentence}")
-    return Verdict(True, "Correct: four subscripts agree with sums written out entry by entry.")
+            _reject(
+                _subscript_verdict(job, got[job], arrays),
+                where=f"{job}, with N = {samples} and W {arrays['W'].shape}:",
+            )
+    return "Correct: four subscripts agree with sums written out entry by entry."
 
 
-def check_errors_back(errors_back: Callable) -> Verdict:
+@_verdict
+def check_errors_back(errors_back: Callable) -> str:
     """Check ``errors_back(W_next, Delta_next, Z) -> Delta``, BP2 for a batch of rows."""
     rng = np.random.default_rng(62)
     for samples, here, after in ((4, 3, 3), (6, 4, 2), (1, 2, 5)):
         W, Delta, Z = (
             rng.normal(size=s) for s in ((after, here), (samples, after), (samples, here))
         )
-        got, verdict = _answer(errors_back, W.copy(), Delta.copy(), Z.copy())
-        if verdict:
-            return verdict
+        got = _answer(errors_back, W.copy(), Delta.copy(), Z.copy())
         sums = np.array([[sum(W[:, k] * d) for k in range(here)] for d in Delta])
         # 1 / (4 cosh²(z/2)): a second formula for the slope of the sigmoid.
         slope = 0.25 / np.cosh(Z / 2) ** 2
@@ -799,19 +802,17 @@ def check_errors_back(errors_back: Callable) -> Verdict:
         sentence = diagnose(
             got, truth, mistakes=mistakes, factors={"N, the number of samples": samples}
         )
-        if sentence:
-            return _no(f"with N = {samples} and W_next {W.shape}, {sentence}")
-    return Verdict(True, "Correct: three layers agree with sums over paths, sample by sample.")
+        _reject(sentence, where=f"with N = {samples} and W_next {W.shape},")
+    return "Correct: three layers agree with sums over paths, sample by sample."
 
 
-def check_gradient_norms(gradient_norms: Callable) -> Verdict:
+@_verdict
+def check_gradient_norms(gradient_norms: Callable) -> str:
     """Check ``gradient_norms(Delta, A) -> (N,)``, the norm of each sample's outer product."""
     rng = np.random.default_rng(63)
     for samples, n_out, n_in in ((3, 3, 3), (5, 4, 2), (1, 1, 6)):
         Delta, A = rng.normal(size=(samples, n_out)), rng.normal(size=(samples, n_in))
-        got, verdict = _answer(gradient_norms, Delta.copy(), A.copy())
-        if verdict:
-            return verdict
+        got = _answer(gradient_norms, Delta.copy(), A.copy())
         outers = [np.outer(d, a) for d, a in zip(Delta, A, strict=True)]
         truth = np.array([np.linalg.norm(outer) for outer in outers])
         mistakes = {
@@ -833,19 +834,19 @@ def check_gradient_norms(gradient_norms: Callable) -> Verdict:
             mistakes["axis 0 is the sample; sum over the nodes, axis 1."] = np.linalg.norm(
                 Delta, axis=0
             ) * np.linalg.norm(A, axis=0)
-        sentence = diagnose(got, truth, mistakes=mistakes)
-        if sentence:
-            return _no(f"with Delta {Delta.shape} and A {A.shape}, {sentence}")
-    return Verdict(True, "Correct: three batches agree with outer products made one by one.")
+        _reject(
+            diagnose(got, truth, mistakes=mistakes),
+            where=f"with Delta {Delta.shape} and A {A.shape},",
+        )
+    return "Correct: three batches agree with outer products made one by one."
 
 
-def check_binary_cross_entropy(cross_entropy: Callable) -> Verdict:
+@_verdict
+def check_binary_cross_entropy(cross_entropy: Callable) -> str:
     """Check ``cross_entropy(z, y)``, the mean cost of logits z and labels y (N,), 0 or 1."""
     rng = np.random.default_rng(71)
     z, y = 2 * rng.normal(size=7), np.array([1, 0, 0, 1, 1, 0, 1])
-    got, verdict = _answer(cross_entropy, z.copy(), y.copy())
-    if verdict:
-        return verdict
+    got = _answer(cross_entropy, z.copy(), y.copy())
     of_one, of_zero = np.log(_sigmoid(z)), np.log(_sigmoid(-z))
     truth = -np.where(y == 1, of_one, of_zero)
     mistakes = {
@@ -864,23 +865,20 @@ def check_binary_cross_entropy(cross_entropy: Callable) -> Verdict:
         ),
     }
     factors = {"N, the number of samples": len(z), "1/log 2 (use the natural log)": 1 / np.log(2)}
-    sentence = diagnose(got, truth.mean(), mistakes=mistakes, factors=factors)
-    if sentence:
-        return _no(sentence)
+    _reject(diagnose(got, truth.mean(), mistakes=mistakes, factors=factors))
     for large in ([1000.0, -1000.0], [-1000.0, 1000.0]):
         with np.errstate(all="ignore"):  # the verdict says it in place of NumPy
-            got, verdict = _answer(cross_entropy, np.array(large), np.array([1, 0]))
-        if verdict:
-            return verdict
+            got = _answer(cross_entropy, np.array(large), np.array([1, 0]))
         if not np.isfinite(np.asarray(got, dtype=float)).all():
-            return _no(f"at logits {large} the answer is {got}; e¹⁰⁰⁰ must never be formed.")
+            _reject(f"at logits {large} the answer is {got}; e¹⁰⁰⁰ must never be formed.")
         sentence = diagnose(got, 0.0 if large[0] > 0 else 1000.0)
         if sentence:
-            return _no(f"at logits {large} {sentence} Is a probability clipped or rounded?")
-    return Verdict(True, "Correct: the costs agree, at logits of ±1000 too.")
+            _reject(f"at logits {large} {sentence} Is a probability clipped or rounded?")
+    return "Correct: the costs agree, at logits of ±1000 too."
 
 
-def check_softmax_back(softmax_back: Callable) -> Verdict:
+@_verdict
+def check_softmax_back(softmax_back: Callable) -> str:
     """Check ``softmax_back(P, V) -> Delta (N, n)``, each row of V times its softmax Jacobian."""
     from helpers.gradcheck import numerical_gradient
 
@@ -888,9 +886,7 @@ def check_softmax_back(softmax_back: Callable) -> Verdict:
     for samples, n in ((3, 3), (5, 4), (1, 2)):
         Z, V = rng.normal(size=(2, samples, n))
         P = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
-        got, verdict = _answer(softmax_back, P.copy(), V.copy())
-        if verdict:
-            return verdict
+        got = _answer(softmax_back, P.copy(), V.copy())
         # The slope of a cost that is v · softmax(z), summed over the batch.
         want = numerical_gradient(
             lambda p, V=V: np.sum(V * np.exp(p["Z"]) / np.exp(p["Z"]).sum(axis=1, keepdims=True)),
@@ -917,22 +913,19 @@ def check_softmax_back(softmax_back: Callable) -> Verdict:
                 P * (V - np.einsum("nj,mj->nm", P, V))
             )
         factors = {"N, the number of samples": samples}
-        sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
-        if sentence:
-            return _no(f"with P {P.shape}, {sentence}")
-    return Verdict(True, "Correct: three batches agree with nudges of the logits.")
+        _reject(diagnose(got, want, mistakes=mistakes, factors=factors), where=f"with P {P.shape},")
+    return "Correct: three batches agree with nudges of the logits."
 
 
-def check_leaky_errors(leaky_errors: Callable) -> Verdict:
+@_verdict
+def check_leaky_errors(leaky_errors: Callable) -> str:
     """Check ``leaky_errors(Delta1, U, Z, alpha) -> Delta2 (N, K)``, an error through leaky ReLU."""
     rng = np.random.default_rng(91)
     for samples, n, hidden in ((4, 3, 5), (3, 3, 3), (1, 2, 4)):
         alpha = 0.2
         Delta1, U, Z = (rng.normal(size=s) for s in ((samples, n), (n, hidden), (samples, hidden)))
         Z[0, 0] = -abs(Z[0, 0])  # at least one node is off
-        got, verdict = _answer(leaky_errors, Delta1.copy(), U.copy(), Z.copy(), alpha)
-        if verdict:
-            return verdict
+        got = _answer(leaky_errors, Delta1.copy(), U.copy(), Z.copy(), alpha)
         sums = np.array([[sum(d * U[:, k]) for k in range(hidden)] for d in Delta1])
         slopes = ((1 + alpha) + (1 - alpha) * np.sign(Z)) / 2
         want = sums * slopes
@@ -952,22 +945,19 @@ def check_leaky_errors(leaky_errors: Callable) -> Verdict:
             forward = np.array([[sum(d * row) for row in U] for d in Delta1])
             mistakes["U is transposed: it fits here only because it is square."] = forward * slopes
         factors = {"N, the number of samples": samples}
-        sentence = diagnose(got, want, mistakes=mistakes, factors=factors)
-        if sentence:
-            return _no(f"with U {U.shape} and Z {Z.shape}, {sentence}")
-    sentence = _leaky_kink_fault(leaky_errors)
-    if sentence:
-        return _no(sentence)
-    return Verdict(True, "Correct: three layers agree with sums written out node by node.")
+        _reject(
+            diagnose(got, want, mistakes=mistakes, factors=factors),
+            where=f"with U {U.shape} and Z {Z.shape},",
+        )
+    _reject(_leaky_kink_fault(leaky_errors))
+    return "Correct: three layers agree with sums written out node by node."
 
 
 def _leaky_kink_fault(leaky_errors: Callable) -> str | None:
     """Return what is wrong at z = 0, where every slope between those of the two sides is right."""
     alpha = 0.2
     with np.errstate(all="ignore"):  # 0/0 is reported in words
-        got, verdict = _answer(leaky_errors, *np.ones((2, 1, 1)), np.zeros((1, 1)), alpha)
-    if verdict:
-        return f"at z = 0 {verdict.message.removeprefix('Not yet: ')}"
+        got = _answer(leaky_errors, *np.ones((2, 1, 1)), np.zeros((1, 1)), alpha, where="at z = 0")
     try:
         slope = np.asarray(got, dtype=float).item()
     except (TypeError, ValueError):
@@ -980,7 +970,8 @@ def _leaky_kink_fault(leaky_errors: Callable) -> str | None:
     )
 
 
-def check_posterior(posterior: Callable) -> Verdict:
+@_verdict
+def check_posterior(posterior: Callable) -> str:
     """Check ``posterior(X, means, sd, prior) -> (N, C)``, the probabilities of Gaussian classes."""
     from scipy.stats import norm
 
@@ -988,9 +979,7 @@ def check_posterior(posterior: Callable) -> Verdict:
     for samples, n, d, sd in ((6, 3, 5, 0.9), (4, 2, 1, 2.0)):
         X, means = rng.normal(size=(samples, d)), rng.normal(size=(n, d))
         prior = np.arange(1, n + 1) / (n * (n + 1) / 2)
-        got, verdict = _answer(posterior, X.copy(), means.copy(), sd, prior.copy())
-        if verdict:
-            return verdict
+        got = _answer(posterior, X.copy(), means.copy(), sd, prior.copy())
         joint = prior * np.array([norm.pdf(X, m, sd).prod(axis=1) for m in means]).T
         want = joint / joint.sum(axis=1, keepdims=True)
         dots, halves, logs = X @ means.T, (means**2).sum(axis=1) / 2, np.log(prior)
@@ -1016,13 +1005,15 @@ def check_posterior(posterior: Callable) -> Verdict:
         mistakes["these are the logits; a softmax is missing."] = (dots - halves) / sd**2 + logs
         mistakes["the rows do not add up to 1: divide by their sums."] = joint
         mistakes["these are the logarithms of the probabilities."] = np.log(want)
-        sentence = diagnose(got, want, mistakes=mistakes)
-        if sentence:
-            return _no(f"with X {X.shape} and means {means.shape}, {sentence}")
-    return Verdict(True, "Correct: the probabilities agree with Bayes' rule on SciPy's densities.")
+        _reject(
+            diagnose(got, want, mistakes=mistakes),
+            where=f"with X {X.shape} and means {means.shape},",
+        )
+    return "Correct: the probabilities agree with Bayes' rule on SciPy's densities."
 
 
-def check_calibration_error(calibration_error: Callable) -> Verdict:
+@_verdict
+def check_calibration_error(calibration_error: Callable) -> str:
     """Check ``calibration_error(confidence, correct, edges) -> float``, the ECE."""
     rng = np.random.default_rng(93)
     for top, edges in ((0.95, np.linspace(0, 1, 6)), (1.0, np.array([0.0, 0.3, 0.5, 0.8, 1.0]))):
@@ -1030,19 +1021,18 @@ def check_calibration_error(calibration_error: Callable) -> Verdict:
         correct = rng.uniform(size=40) < 1.3 - confidence  # gaps of either sign
         correct[confidence >= edges[-2]] = True  # the last bin is too modest, its sure answer not
         correct[-1] = False
-        got, verdict = _answer(calibration_error, confidence.copy(), correct.copy(), edges.copy())
-        if verdict:
-            return verdict
+        got = _answer(calibration_error, confidence.copy(), correct.copy(), edges.copy())
         bins = [
             [i for i, c in enumerate(confidence) if low <= c < high or c == high == edges[-1]]
             for low, high in pairwise(edges)
         ]
         want = sum(abs(sum(confidence[i] - correct[i] for i in members)) for members in bins) / 40
         mistakes = _calibration_mistakes(confidence, correct, edges, [m for m in bins if m])
-        sentence = diagnose(got, want, mistakes=mistakes, factors={"N": 40})
-        if sentence:
-            return _no(f"with {len(edges) - 1} bins, {sentence}")
-    return Verdict(True, "Correct: two sets of bins agree, with an empty bin and a sure answer.")
+        _reject(
+            diagnose(got, want, mistakes=mistakes, factors={"N": 40}),
+            where=f"with {len(edges) - 1} bins,",
+        )
+    return "Correct: two sets of bins agree, with an empty bin and a sure answer."
 
 
 def _calibration_mistakes(confidence, correct, edges, filled: list) -> dict[str, float]:
@@ -1071,16 +1061,15 @@ def _calibration_mistakes(confidence, correct, edges, filled: list) -> dict[str,
     }
 
 
-def check_two_class_probabilities(probabilities: Callable) -> Verdict:
+@_verdict
+def check_two_class_probabilities(probabilities: Callable) -> str:
     """Check ``probabilities(Z) -> (N, 2)``, the softmax of two logits by one sigmoid."""
     rng = np.random.default_rng(81)
     for samples, scale in ((2, 1.0), (5, 3.0), (4, 1000.0)):
         Z = scale * rng.choice([-1.0, 1.0], (samples, 2)) + rng.normal(size=(samples, 2))
         Z[:2] = scale * np.array([[-1, 0.7], [1, -0.7]])  # either sign of the exponent is large
         with np.errstate(over="raise", invalid="raise"):
-            got, verdict = _answer(probabilities, Z.copy())
-        if verdict:
-            return verdict
+            got = _answer(probabilities, Z.copy())
         truth = np.exp(Z - np.logaddexp(Z[:, 0], Z[:, 1])[:, None])
         apart, second = _sigmoid(Z), _sigmoid(Z[:, 1])
         mistakes = {
@@ -1095,13 +1084,12 @@ def check_two_class_probabilities(probabilities: Callable) -> Verdict:
                 [Z[:, 0] - Z[:, 1], Z[:, 1] - Z[:, 0]]
             ),
         }
-        sentence = diagnose(got, truth, mistakes=mistakes)
-        if sentence:
-            return _no(f"with logits of about ±{scale:g}, {sentence}")
-    return Verdict(True, "Correct: the softmax of two classes, up to logits of ±1000.")
+        _reject(diagnose(got, truth, mistakes=mistakes), where=f"with logits of about ±{scale:g},")
+    return "Correct: the softmax of two classes, up to logits of ±1000."
 
 
-def check_nesterov_step(step: Callable) -> Verdict:
+@_verdict
+def check_nesterov_step(step: Callable) -> str:
     """Check ``step(theta, v, gradient, rate, momentum) -> (theta, v)`` on quadratic costs."""
     rng = np.random.default_rng(82)
     for size, rate, momentum in ((3, 0.1, 0.5), (1, 0.05, 0.9), (4, 0.2, 0.0)):
@@ -1110,25 +1098,22 @@ def check_nesterov_step(step: Callable) -> Verdict:
         )  # fmt: skip
         curvature = matrix @ matrix.T + np.eye(size)
         given = theta.copy(), v.copy()
-        got, verdict = _answer(
-            step, *given, lambda at, H=curvature, c=centre: H @ (at - c), rate, momentum
-        )
-        if verdict:
-            return verdict
+        got = _answer(step, *given, lambda at, H=curvature, c=centre: H @ (at - c), rate, momentum)
         if isinstance(got, np.ndarray) and got.ndim:
             got = list(got)
         if not isinstance(got, tuple | list) or len(got) != 2:
-            return _no("return the pair theta, v.")
+            _reject("return the pair theta, v.")
         if not (np.array_equal(given[0], theta) and np.array_equal(given[1], v)):
-            return _no("your function changes the arrays it was given; return new ones.")
+            _reject("your function changes the arrays it was given; return new ones.")
         # For a quadratic cost the slope ahead is the slope here plus curvature times distance.
         here, bend = curvature @ (theta - centre), curvature @ v
         truth = momentum * v - rate * (here + momentum * bend)
         mistakes = _nesterov_mistakes(theta, v, here, bend, truth, rate, momentum)
-        sentence = diagnose(got, [theta + truth, truth], mistakes=mistakes)
-        if sentence:
-            return _no(f"with momentum {momentum}, {sentence}")
-    return Verdict(True, "Correct: three quadratic costs agree with the formula in closed form.")
+        _reject(
+            diagnose(got, [theta + truth, truth], mistakes=mistakes),
+            where=f"with momentum {momentum},",
+        )
+    return "Correct: three quadratic costs agree with the formula in closed form."
 
 
 def _nesterov_mistakes(theta, v, here, bend, truth, rate: float, momentum: float) -> dict:
@@ -1157,7 +1142,8 @@ def _nesterov_mistakes(theta, v, here, bend, truth, rate: float, momentum: float
     }
 
 
-def check_l2_gradients(l2_gradients: Callable) -> Verdict:
+@_verdict
+def check_l2_gradients(l2_gradients: Callable) -> str:
     """Check ``l2_gradients(grads, params, strength)``: penalised weights, untouched biases."""
     from helpers.gradcheck import numerical_gradient
 
@@ -1166,16 +1152,14 @@ def check_l2_gradients(l2_gradients: Callable) -> Verdict:
     params = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     grads = {name: rng.normal(size=p.shape) for name, p in params.items()}
     given = [{name: a.copy() for name, a in arrays.items()} for arrays in (grads, params)]
-    got, verdict = _answer(l2_gradients, *given, strength)
-    if verdict:
-        return verdict
+    got = _answer(l2_gradients, *given, strength)
     if not isinstance(got, dict) or set(got) != set(params):
         found = list(got) if isinstance(got, dict) else type(got).__name__
-        return _no(f"the answer has {found}, expected a dict with the names {list(params)}.")
+        _reject(f"the answer has {found}, expected a dict with the names {list(params)}.")
     for argument, before, after in zip(("grads", "params"), (grads, params), given, strict=True):
         kept = before.keys() == after.keys()
         if not kept or any(not np.array_equal(before[name], after[name]) for name in before):
-            return _no(f"your function changed the {argument} it was given; return a new dict.")
+            _reject(f"your function changed the {argument} it was given; return a new dict.")
 
     def penalised(p):
         # The gradient of sum(g·p) is g: a stand-in for C, whatever C was.
@@ -1185,10 +1169,8 @@ def check_l2_gradients(l2_gradients: Callable) -> Verdict:
     want = numerical_gradient(penalised, params, method="complex")
     for name in params:
         mistakes = _penalty_mistakes(name, grads[name], params[name], strength)
-        sentence = diagnose(got[name], want[name], mistakes=mistakes)
-        if sentence:
-            return _no(f"{name}: {sentence}")
-    return Verdict(True, "Correct: the four arrays agree with a complex step, biases included.")
+        _reject(diagnose(got[name], want[name], mistakes=mistakes), where=f"{name}:")
+    return "Correct: the four arrays agree with a complex step, biases included."
 
 
 def _penalty_mistakes(name: str, g: np.ndarray, p: np.ndarray, strength: float) -> dict:
@@ -1208,22 +1190,17 @@ def _penalty_mistakes(name: str, g: np.ndarray, p: np.ndarray, strength: float) 
     }
 
 
-def check_dropout(dropout: Callable) -> Verdict:
+@_verdict
+def check_dropout(dropout: Callable) -> str:
     """Check ``dropout(A, keep, rng) -> (A * mask, mask)`` with masks scaled by 1/keep."""
     A = 1 + np.random.default_rng(2).random((400, 50))  # nowhere zero
     for keep in (0.8, 0.5, 1.0):
         rng, given = np.random.default_rng(3), A.copy()
-        got, verdict = _answer(dropout, given, keep, rng)
-        if verdict:
-            return verdict
-        again, fault = _answer(dropout, given, keep, rng)
-        same, second_fault = _answer(dropout, given, keep, np.random.default_rng(3))
-        if fault or second_fault:
-            return fault or second_fault
-        sentence = _dropout_fault(got, again, same, given, A, keep)
-        if sentence:
-            return _no(f"with keep = {keep}, {sentence}")
-    return Verdict(True, "Correct: kept share, scale and expectation are right for three values.")
+        got = _answer(dropout, given, keep, rng)
+        again = _answer(dropout, given, keep, rng)
+        same = _answer(dropout, given, keep, np.random.default_rng(3))
+        _reject(_dropout_fault(got, again, same, given, A, keep), where=f"with keep = {keep},")
+    return "Correct: kept share, scale and expectation are right for three values."
 
 
 def _dropout_fault(got, again, same, given: np.ndarray, A: np.ndarray, keep: float) -> str | None:
@@ -1268,12 +1245,11 @@ def _dropout_fault(got, again, same, given: np.ndarray, A: np.ndarray, keep: flo
     return None
 
 
-def check_step_flops(step_flops: Callable) -> Verdict:
+@_verdict
+def check_step_flops(step_flops: Callable) -> str:
     """Check ``step_flops(sizes, N)``: operations in the matrix products of one training step."""
     for sizes, samples in (([784, 256, 10], 64), ([3, 5], 7), ([6, 4, 5, 2], 3)):
-        got, verdict = _answer(step_flops, list(sizes), samples)
-        if verdict:
-            return verdict
+        got = _answer(step_flops, list(sizes), samples)
         layers = [2 * samples * n * m for n, m in pairwise(sizes)]
         forward, weights, back = sum(layers), sum(layers), sum(layers[1:])
         want = forward + weights + back
@@ -1288,13 +1264,15 @@ def check_step_flops(step_flops: Callable) -> Verdict:
             "it is layer 1 that sends no error back, not the last one.": 3 * forward - layers[-1],
             "this is for one sample; a batch has N of them.": want // samples,
         }
-        sentence = diagnose(got, want, mistakes=mistakes, rtol=1e-12)
-        if sentence:
-            return _no(f"for sizes {sizes} and N = {samples}, {sentence}")
-    return Verdict(True, "Correct: three networks agree with a count product by product.")
+        _reject(
+            diagnose(got, want, mistakes=mistakes, rtol=1e-12),
+            where=f"for sizes {sizes} and N = {samples},",
+        )
+    return "Correct: three networks agree with a count product by product."
 
 
-def check_accumulated(accumulated: Callable) -> Verdict:
+@_verdict
+def check_accumulated(accumulated: Callable) -> str:
     """Check ``accumulated(gradient, X, Y, size)``: the mean gradient over all rows, by pieces."""
     rng = np.random.default_rng(112)
     for samples, size in ((10, 4), (12, 3), (5, 8), (7, 1)):
@@ -1305,9 +1283,7 @@ def check_accumulated(accumulated: Callable) -> Verdict:
             pieces.append(len(x))
             return (x @ w - y) @ x / len(x)
 
-        got, verdict = _answer(accumulated, gradient, X.copy(), Y.copy(), size)
-        if verdict:
-            return verdict
+        got = _answer(accumulated, gradient, X.copy(), Y.copy(), size)
         each = (X @ w - Y)[:, None] * X  # the gradients of the samples, one a row
         sentence = diagnose(
             got,
@@ -1317,9 +1293,8 @@ def check_accumulated(accumulated: Callable) -> Verdict:
         )
         if sentence is None and max(pieces) > size:
             sentence = f"a piece has {max(pieces)} rows, at most {size} are allowed."
-        if sentence:
-            return _no(f"with {samples} rows in pieces of {size}, {sentence}")
-    return Verdict(True, "Correct: four ways of cutting give the mean over all samples.")
+        _reject(sentence, where=f"with {samples} rows in pieces of {size},")
+    return "Correct: four ways of cutting give the mean over all samples."
 
 
 def _accumulation_mistakes(each: np.ndarray, size: int) -> dict[str, np.ndarray]:
