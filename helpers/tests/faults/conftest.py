@@ -1,22 +1,31 @@
-"""Print, after the faults, what was killed and when."""
+"""Print, after the faults, their figures: what was killed and when, planted and found, fuzzed.
 
-import pytest
+A test hands a figure over by ``record_property(name, value)``, with a name that stands below.
+"""
 
-KILLS = pytest.StashKey[list]()
-
-
-def pytest_configure(config):
-    config.stash[KILLS] = []
+from collections import Counter, defaultdict
 
 
-@pytest.fixture
-def kills(request):
-    """Return the list of kills: command, signal, seconds after its start, what was left."""
-    return request.config.stash[KILLS]
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if kills := config.stash.get(KILLS, []):
+def pytest_terminal_summary(terminalreporter):
+    figures = defaultdict(list)  # name -> (value, whether its test passed)
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in report.user_properties if report.when == "call" else []:
+                figures[name].append((value, report.passed))
+    if kills := figures["kill"]:
         terminalreporter.section(f"{len(kills)} kills")
-        for command, signal, after, left in kills:
-            terminalreporter.write_line(f"{command:8} {signal:8} {after:5.2f} s  {left}")
+        for line, _ in kills:
+            terminalreporter.write_line(line)
+    if bugs := figures["planted bug"]:
+        made = Counter(notebook for notebook, _ in bugs)
+        found = Counter(notebook for notebook, passed in bugs if passed)
+        rate = found.total() / made.total()
+        terminalreporter.section(f"planted bugs: {found.total()} of {made.total()} found")
+        each = ", ".join(
+            f"{notebook} {found[notebook]}/{made[notebook]}" for notebook in sorted(made)
+        )
+        terminalreporter.write_line(f"kill rate {rate:.1%}; by notebook {each}")
+    if fuzzed := figures["fuzzed"]:
+        terminalreporter.section("fuzzed inputs")
+        for line, _ in fuzzed:
+            terminalreporter.write_line(line)

@@ -78,7 +78,7 @@ def measured(call, *arguments):
     return result, seconds, peak
 
 
-def test_a_damaged_file_is_read_as_it_stands_or_refused():
+def test_a_damaged_file_is_read_as_it_stands_or_refused(record_property):
     outcomes = []
 
     @FUZZ
@@ -94,6 +94,7 @@ def test_a_damaged_file_is_read_as_it_stands_or_refused():
         outcomes.append(isinstance(result, datasets.DatasetError))
 
     fuzz()
+    record_property("fuzzed", f"{len(outcomes)} IDX files, {np.mean(outcomes):.0%} refused")
     assert len(outcomes) >= INPUTS
     assert 0.01 < np.mean(outcomes) < 1  # some are still files, or the mutations would be too rough
 
@@ -107,7 +108,7 @@ packings = st.sampled_from(
 )
 
 
-def test_a_damaged_download_is_refused_before_it_takes_more_than_its_size():
+def test_a_damaged_download_is_refused_before_it_takes_more_than_its_size(record_property):
     outcomes = []
 
     @FUZZ
@@ -124,5 +125,6 @@ def test_a_damaged_download_is_refused_before_it_takes_more_than_its_size():
         outcomes.append(isinstance(result, datasets.DatasetError))
 
     fuzz()
+    record_property("fuzzed", f"{len(outcomes)} downloads, {np.mean(outcomes):.0%} refused")
     assert len(outcomes) >= INPUTS
     assert 0.01 < np.mean(outcomes) < 1

@@ -235,7 +235,7 @@ def prepare(project, action):
 @pytest.mark.parametrize("kind", SIGNALS, ids=lambda s: s.name)
 @pytest.mark.parametrize("action", KILLS_OF)
 def test_killed_at_any_moment_it_damages_nothing_and_the_next_run_completes(
-    project, action, kind, kills
+    project, action, kind, record_property
 ):
     rng = random.Random(f"{action} {kind.name}")
     if action not in DURATIONS:
@@ -251,7 +251,7 @@ def test_killed_at_any_moment_it_damages_nothing_and_the_next_run_completes(
             prepare(project, action)
             committed = found(project.notebooks)
         left = assert_nothing_damaged(project, action, kind, committed)
-        kills.append((action, kind.name, after, f"left {left}"))
+        record_property("kill", f"{action:8} {kind.name:8} {after:5.2f} s  left {left}")
     before = found(project.runs) if action == "run" else found(project.notebooks)
     project.finish(action)
     assert_done(project, action, {k: v for k, v in before.items() if v})
