@@ -7,6 +7,7 @@ No annotations or f-strings here: an unsuitable, old Python must be able to read
 to refuse in words.
 """
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -73,6 +74,32 @@ def is_current():
         return file.read() == wanted_stamp()
 
 
+@contextlib.contextmanager
+def only_one():
+    """Let no other set-up of this folder begin meanwhile; wait for one that is at work.
+
+    Windows and some network drives have no such lock on a folder: nobody waits there.
+    """
+    folder = None
+    try:
+        import fcntl
+
+        folder = os.open(ROOT, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another make, which is setting up .venv.")
+            sys.stdout.flush()
+            fcntl.flock(folder, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        pass
+    try:
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
+
+
 def build():
     """Make the environment anew: locked packages by hash, then this project as it stands here."""
     if os.path.exists(STAMP):
@@ -98,6 +125,15 @@ def main():
         return reason
     if is_current():
         return 0
+    try:
+        with only_one():
+            return 0 if is_current() else set_up()  # another make may just have made it
+    except KeyboardInterrupt:
+        return "Setting up .venv was interrupted; the next make begins again."
+
+
+def set_up():
+    """Build, and say so before; return the exit status, as a sentence where it is not 0."""
     version = "{}.{}.{}".format(*sys.version_info[:3])
     print("Setting up .venv with Python " + version + ": once, a minute or two.")
     if tuple(sys.version_info[:2]) > NEWEST:
@@ -107,8 +143,6 @@ def main():
         build()
     except subprocess.CalledProcessError:
         return "Setting up .venv failed, for the reason above; the next make begins again."
-    except KeyboardInterrupt:
-        return "Setting up .venv was interrupted; the next make begins again."
     return 0
 
 

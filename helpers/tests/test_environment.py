@@ -7,7 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import packages_distributions
 from itertools import product
 from pathlib import Path
@@ -180,6 +183,7 @@ def setup(tmp_path, monkeypatch):
         if script.fails_at is not None and script.fails_at in command:
             raise subprocess.CalledProcessError(1, command)
 
+    monkeypatch.setattr(script, "ROOT", str(tmp_path))
     monkeypatch.setattr(script, "VENV", str(tmp_path / ".venv"))
     monkeypatch.setattr(script, "STAMP", str(tmp_path / ".venv" / "stamp"))
     monkeypatch.setattr(script, "PYTHON", str(tmp_path / ".venv" / "bin" / "python"))
@@ -227,6 +231,37 @@ def test_setup_that_failed_is_begun_again(setup):
     before = len(setup.commands)
     assert setup.main() == 0
     assert len(setup.commands) == before + 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders cannot be locked on Windows")
+def test_of_two_setups_at_once_the_second_waits_and_finds_the_work_done(setup, capsys, monkeypatch):
+    record, begun, may_go_on = setup.subprocess.run, threading.Event(), threading.Event()
+
+    def slowly(*args, **kwargs):
+        begun.set()
+        assert may_go_on.wait(30)
+        record(*args, **kwargs)
+
+    monkeypatch.setattr(setup.subprocess, "run", slowly)
+    shown = ""
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(setup.main)
+        assert begun.wait(30)
+        second = pool.submit(setup.main)
+        deadline = time.monotonic() + 30
+        while "Waiting for another make" not in shown and time.monotonic() < deadline:
+            shown += capsys.readouterr().out
+            time.sleep(0.01)
+        may_go_on.set()
+    assert "Waiting for another make" in shown
+    assert (first.result(), second.result()) == (0, 0)
+    assert len(setup.commands) == 4
+
+
+def test_setup_does_without_a_lock_where_there_is_none(setup, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # importing it fails, as on Windows
+    assert setup.main() == 0
+    assert len(setup.commands) == 4
 
 
 def test_setup_installs_only_by_hash_or_from_this_folder(setup):
