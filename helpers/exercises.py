@@ -8,6 +8,7 @@ the mistakes known for that exercise. A check never raises for a wrong answer: i
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import wraps
+from inspect import signature
 from itertools import pairwise
 
 import numpy as np
@@ -46,6 +47,7 @@ def _verdict(check: Callable[..., str]) -> Callable[..., Verdict]:
         except _Decided as end:
             return end.verdict
 
+    decided.__signature__ = signature(check).replace(return_annotation=Verdict)  # for tooltips
     return decided
 
 
