@@ -5,8 +5,6 @@ from elsewhere; JupyterLab for this machine and with a token; installs by hash.
 """
 
 import ast
-import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -17,7 +15,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from functools import cache
 from pathlib import Path
 
@@ -377,67 +374,3 @@ def test_continuous_integration_installs_without_hashes_only_where_it_tries_the_
         if job != "newest":
             assert "pip install" not in text
             assert "curl" not in text
-
-
-@pytest.fixture(scope="module")
-def as_locked():
-    """The options with which `make` installs the lock."""
-    path = ROOT / ".ci" / "environment.py"
-    spec = importlib.util.spec_from_file_location("environment", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script.AS_LOCKED
-
-
-def wheel(folder, content="", name="tiny", version="1.0", more=""):
-    """Write the smallest installable package, and return its line of a lock."""
-    path = folder / f"{name}-{version}-py3-none-any.whl"
-    info = f"{name}-{version}.dist-info"
-    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{name}.py", content)
-        archive.writestr(f"{info}/METADATA", about)
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
-    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-
-
-def install(lock, options, folder):
-    """Install what `lock` names from the wheels in `folder` into its subfolder `site`."""
-    (folder / "lock.txt").write_text(lock)
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", *options]
-    here = ["--no-index", "--find-links", str(folder), "--target", str(folder / "site")]
-    command = [*pip, "--requirement", str(folder / "lock.txt"), *here]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-@pytest.mark.parametrize(("tampered", "installs"), [(False, True), (True, False)])
-def test_a_package_that_was_tampered_with_is_not_installed(tmp_path, as_locked, tampered, installs):
-    lock = wheel(tmp_path, "x = 1")
-    if tampered:
-        wheel(tmp_path, "x = 2")
-    done = install(lock, as_locked, tmp_path)
-    assert (done.returncode == 0) == installs, done.stderr
-    assert (tmp_path / "site" / "tiny.py").exists() == installs
-    if tampered:
-        assert "DO NOT MATCH THE HASHES" in done.stderr
-
-
-def test_a_release_newer_than_the_lock_changes_nothing(tmp_path, as_locked):
-    """The pip of Python 3.11 stopped at it when another package asks for an extra of it."""
-    extra = "Provides-Extra: more\n"
-    lock = wheel(tmp_path, "x = 1", "core", "1.0", extra)
-    lock += wheel(tmp_path, name="reader", more="Requires-Dist: core[more] >=1.0\n")
-    wheel(tmp_path, "x = 2", "core", "1.1", extra)
-    done = install(lock, as_locked, tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "site" / "core.py").read_text() == "x = 1"
-
-
-def test_the_lock_leaves_nothing_out():
-    """As pip works nothing out, what a locked package needs must be in the lock itself."""
-    command = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
