@@ -25,7 +25,6 @@ from typing import Any
 import matplotlib
 import nbval.kernel
 import pytest
-from jupyter_client.manager import KernelManager
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
 from nbformat import NotebookNode
@@ -48,25 +47,21 @@ NUMBER = re.compile(
 )
 
 
-class IsolatedKernel(KernelManager):
+class IsolatedKernel(nbval.kernel.KernelManager):
     """A kernel whose start no other program can spoil, with settings that are everybody's."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def start_kernel(self, **options: Any) -> None:
+        """Start it without the user's IPython profile and matplotlibrc, and with assertions."""
         self.folder = tempfile.TemporaryDirectory(dir=SHORT, ignore_cleanup_errors=True)
         if SHORT:  # a port found free may be taken before the kernel opens it
             self.transport, self.ip = "ipc", f"{self.folder.name}/kernel"
+        matplotlibrc = str(Path(matplotlib.get_data_path()) / "matplotlibrc")
+        settings = {"IPYTHONDIR": self.folder.name, "MATPLOTLIBRC": matplotlibrc}
+        super().start_kernel(env={**os.environ, **settings, "PYTHONOPTIMIZE": ""}, **options)
 
-    def start_kernel(self, **kwargs: Any) -> None:
-        """Start it without the user's IPython profile and matplotlibrc, and with assertions."""
-        env = {name: value for name, value in os.environ.items() if name != "PYTHONOPTIMIZE"}
-        env["IPYTHONDIR"] = self.folder.name
-        env["MATPLOTLIBRC"] = str(Path(matplotlib.get_data_path()) / "matplotlibrc")
-        super().start_kernel(env=env, **kwargs)
-
-    def shutdown_kernel(self, **kwargs: Any) -> None:
+    def shutdown_kernel(self, **options: Any) -> None:
         """End it for good, and remove what it left."""
-        super().shutdown_kernel(**kwargs)
+        super().shutdown_kernel(**options)
         self.folder.cleanup()
 
 
