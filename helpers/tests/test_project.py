@@ -1,6 +1,5 @@
 """The project holds together: what it needs, who imports whom, what it loads, who can reach it."""
 
-import json
 import os
 import re
 import shutil
@@ -139,9 +138,24 @@ def test_what_would_be_loaded_from_elsewhere_is_noticed(text, loads):
 # -------------------------------------------------------------------- JupyterLab, for you alone
 
 
+def answer(url):
+    """Return the status of a page, of a server that may have yet to listen."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as response:
+                return response.status
+        except urllib.error.HTTPError as error:
+            return error.code
+        except urllib.error.URLError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
 @pytest.fixture
 def lab(tmp_path):
-    """Start `make lab` without a browser and without the settings of whoever runs the tests."""
+    """Start `make lab` without a browser or settings of one's own; yield its port and token."""
     outer = {"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "JUPYTER_TOKEN"}
     environment = {name: value for name, value in os.environ.items() if name not in outer}
     for place in ("CONFIG", "DATA", "RUNTIME"):
@@ -155,11 +169,12 @@ def lab(tmp_path):
         )
     try:
         deadline = time.monotonic() + 120
-        while "http://127.0.0.1" not in (tmp_path / "log").read_text():
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+        address = r"http://127\.0\.0\.1:(\d+)/lab\?token=(\w{32,})"
+        while not (found := re.search(address, said := (tmp_path / "log").read_text())):
+            assert process.poll() is None, said
+            assert time.monotonic() < deadline, said
             time.sleep(0.1)
-        yield json.loads(next((tmp_path / "RUNTIME").glob("jpserver-*.json")).read_text())
+        yield int(found[1]), found[2]
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
@@ -168,11 +183,9 @@ def lab(tmp_path):
 @pytest.mark.skipif(os.name == "nt" or not shutil.which("make"), reason="needs make, and signals")
 def test_jupyterlab_listens_on_this_machine_only_and_asks_for_its_token(lab, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    contents = f"http://127.0.0.1:{lab['port']}/api/contents"
-    for token in ("", "?token=", "?token=wrong"):
-        with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(contents + token, timeout=30)
-    with urllib.request.urlopen(f"{contents}?token={lab['token']}", timeout=30) as response:
-        assert response.status == 200
+    port, token = lab
+    contents = f"http://127.0.0.1:{port}/api/contents"
+    answers = [answer(contents + query) for query in ("", "?token=wrong", f"?token={token}")]
+    assert answers == [403, 403, 200]
     with pytest.raises(OSError, match=r"refused|timed out|unreachable|assign"):
-        socket.create_connection(("127.0.0.2", lab["port"]), timeout=5)  # another address of it
+        socket.create_connection(("127.0.0.2", port), timeout=5)  # another address of this machine
