@@ -1,5 +1,6 @@
 """The project holds together: what it needs, who imports whom, what it loads, who can reach it."""
 
+import ast
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+from graphlib import TopologicalSorter
 from itertools import product
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+HELPERS = sorted(p for p in (ROOT / "helpers").rglob("*.py") if "tests" not in p.parts)
 PYTHONS = ("3.11", "3.12", "3.13")
 SYSTEMS = ("linux", "darwin", "win32")
 
@@ -84,6 +87,45 @@ def test_the_lock_has_a_hash_for_every_package_and_no_address():
         assert hashes, name
         assert all(re.fullmatch("sha256:[0-9a-f]{64}", value.strip()) for value in hashes), name
     assert not re.search(r"://|--(extra-)?index-url|--find-links|^-i\b| @ ", LOCK, re.M)
+
+
+# ---------------------------------------------------------------------------------- who uses whom
+
+
+def room(path):
+    """Return the room of a module: its name, or that of its package within helpers."""
+    return path.relative_to(ROOT / "helpers").parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """Return the rooms of helpers and the other modules that a module imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            base = f"helpers.{node.module or ''}" if node.level else node.module
+            found |= {f"{base}.{alias.name}".replace("..", ".") for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name.removeprefix("helpers.").split(".")[0] for name in found}
+
+
+def test_helpers_import_each_other_in_one_direction_and_nothing_from_ci():
+    graph = {room(path): set() for path in HELPERS}
+    for path in HELPERS:
+        graph[room(path)] |= imported(path) - {room(path)}
+    list(TopologicalSorter(graph).static_order())  # a CycleError names the circle
+    assert not {path.stem for path in (ROOT / ".ci").glob("*.py")} & set().union(*graph.values())
+
+
+@pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_public_function_of_helpers_is_used_outside_its_module(path):
+    users = [*NOTEBOOKS, ROOT / "README.md", ROOT / "Makefile", ROOT / "notebooks" / "conftest.py"]
+    users += (ROOT / ".ci").rglob("*.py")
+    users += [other for other in HELPERS if other != path and other.name != "__init__.py"]
+    used = set(re.findall(r"\w+", "\n".join(user.read_text(encoding="utf-8") for user in users)))
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    names = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    assert {name for name in names - used if not name.startswith("_")} == set()
 
 
 # --------------------------------------------------------------------------- nothing from elsewhere
