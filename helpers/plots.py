@@ -228,8 +228,7 @@ def _cells(matrix: np.ndarray, rows, columns, ax: Axes, **kwargs) -> None:
     luminance = ax.collections[-1].get_facecolors() ** 2.2 @ (0.21, 0.72, 0.07, 0)
     for text, light in zip(ax.texts, luminance, strict=False):
         text.set(color=INK if light > 0.21 else "white", text=text.get_text().replace("-", "−"))
-    ax.tick_params(length=0)
-    ax.tick_params(axis="y", labelrotation=0)
+    ax.tick_params(length=0, labelrotation=0)
     ax.grid(False)
 
 

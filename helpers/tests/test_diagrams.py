@@ -58,11 +58,6 @@ def test_a_wire_is_as_thick_as_its_weight_and_dashed_below_zero(draw):
     assert (positive.is_dashed(), negative.is_dashed()) == (False, True)
 
 
-def test_a_chain_of_plain_numbers_is_a_network():
-    ax = diagrams.network([1.0, 2.0], [0.0, 0.0], [1.0, 0.1, 0.2])
-    assert (count(ax, Circle), len(ax.lines)) == (3, 2)
-
-
 def test_numbers_on_wires_do_not_overlap_and_step_aside_where_there_are_too_many():
     rng = np.random.default_rng(0)
     ax = diagrams.network([rng.normal(size=shape) for shape in ((3, 2), (3, 3), (1, 3))])
