@@ -58,10 +58,10 @@ student: environment  ## the notebooks without solutions into build/student/, fo
 	@$(PY) -m helpers.editions student $(NB)
 
 slides: environment  ## a deck of slides for every notebook into build/slides/
-	@$(PY) -m helpers.pages slides $(NB)
+	@$(PY) .ci/pages.py slides $(NB)
 
 html: environment  ## a page for every notebook into build/html/, to read or print
-	@$(PY) -m helpers.pages html $(NB)
+	@$(PY) .ci/pages.py html $(NB)
 
 test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
 	@$(PY) .ci/matrix.py $(VARIANTS) $(if $(NB),--notebooks $(NB))
