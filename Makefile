@@ -52,7 +52,7 @@ sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_r
 	@$(PY) -m helpers.runs sweep $(NB) $(GRID) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
 
 bench: environment  ## time notebook 11 against the frameworks installed, with one thread and with all; writes runs/bench.json
-	@$(PY) -m helpers.bench
+	@$(PY) .ci/bench.py
 
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
 	@$(PY) -m helpers.editions student $(NB)
