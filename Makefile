@@ -55,7 +55,7 @@ bench: environment  ## time notebook 11 against the frameworks installed, with o
 	@$(PY) .ci/bench.py
 
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
-	@$(PY) -m helpers.editions student $(NB)
+	@$(PY) .ci/editions.py $(NB)
 
 slides: environment  ## a deck of slides for every notebook into build/slides/
 	@$(PY) .ci/pages.py slides $(NB)
