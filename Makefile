@@ -64,7 +64,7 @@ html: environment  ## a page for every notebook into build/html/, to read or pri
 	@$(PY) .ci/pages.py html $(NB)
 
 test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
-	@$(PY) .ci/matrix.py $(VARIANTS) $(if $(NB),--notebooks $(NB))
+	@$(PY) -m nox -f .ci/noxfile.py $(if $(VARIANTS),-s $(VARIANTS)) $(if $(NB),-- $(NB))
 
 test-faults: environment  ## the slow tests: planted bugs, broken transfers, kills at random moments
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m faults helpers/tests $(ARGS)
