@@ -19,7 +19,7 @@ ENVIRONMENT = "$(PYTHON)" .ci/environment.py
 endif
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser coverage lock clean environment
+.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser lock clean environment
 
 # Tests share the processors among processes, so each keeps to one thread for its matrix products.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
@@ -36,6 +36,7 @@ run: environment  ## execute the notebooks into runs/; NB=10_mnist for one, PARA
 test: environment  ## lint, unit tests of helpers, and the committed outputs of every notebook
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m deptry --no-ansi .
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs --nbval --nbval-current-env \
 	  -n logical --maxprocesses 4 --dist loadscope $(ARGS)
 
@@ -72,16 +73,13 @@ test-faults: environment  ## the slow tests: planted bugs, broken transfers, kil
 test-browser: environment  ## JupyterLab, slides and pages in headless Chromium; screenshots in runs/browser/
 	@$(PY) -m pytest -q -rs -m browser helpers/tests/browser $(ARGS)
 
-coverage: environment  ## lines and branches of helpers that its tests reach; fails below 95 %
-	@$(ONE_THREAD) $(PY) -m pytest -q --cov --cov-report=term helpers/tests $(ARGS)
-
 lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --output-file requirements.txt $(UPGRADE) \
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' --quiet
 
 clean:  ## remove results and caches; keep .venv, the data, and the editions in build, where somebody may have worked
-	@rm -rf runs build/slides build/html .pytest_cache .ruff_cache .hypothesis .coverage*
+	@rm -rf runs build/slides build/html .pytest_cache .ruff_cache .hypothesis
 	@find helpers notebooks .ci -depth \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.tmp' \) -exec rm -rf {} +
 
 environment:
