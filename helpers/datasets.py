@@ -174,7 +174,7 @@ def mnist_available(directory: str | os.PathLike | None = None) -> Path | None:
     fails with the reason, which is better than to go on without MNIST and not say why.
     """
     folder = _mnist_folder(directory)
-    with suppress(DatasetError):
+    with suppress(DatasetError, OSError):
         return _paths(folder) and folder
     return None
 
@@ -304,22 +304,19 @@ def _store(name: str, raw: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def main() -> int:
-    """Fetch MNIST into ``data/mnist/`` and say so in one line; return the exit code."""
+def main() -> None:
+    """Fetch MNIST into ``data/mnist/`` and say in one line what was done, or why it was not."""
     try:
         fetched = fetch_mnist()
     except DatasetError as error:
-        print(f"MNIST is not complete. {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"MNIST is not complete. {error}")
     except KeyboardInterrupt:
-        print("Stopped. What has arrived whole is kept; `make data` goes on.", file=sys.stderr)
-        return 130
+        sys.exit("Stopped. What has arrived whole is kept; `make data` goes on.")
     done = f"fetched {', '.join(fetched)}" if fetched else "already there and verified"
     print(f"MNIST in {MNIST_HOME}: {done}.")
-    return 0
 
 
 if __name__ == "__main__":
     # Being terminated is an interruption too: the temporary file goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    main()

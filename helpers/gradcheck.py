@@ -252,7 +252,8 @@ def _steps(value: np.ndarray, method: str, eps: float | None) -> np.ndarray:
 def _number(returned: object) -> float | complex:
     """Return what the loss gave, if it is one finite number with the digits of float64."""
     value = np.asarray(returned)
-    if value.shape != () or value.dtype.itemsize < 8 or not np.isfinite(value):
+    fits = value.shape == () and value.dtype in (np.float64, np.complex128, np.int64)
+    if not fits or not np.isfinite(value):
         raise ValueError(f"loss returned {returned!r}, expected one finite float64")
     return value.item()
 

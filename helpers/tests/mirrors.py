@@ -92,7 +92,7 @@ from helpers import datasets
 datasets.MNIST_FILES, datasets.MNIST_HOME = {files}, Path(sys.argv[1])
 datasets.MNIST_MIRRORS = tuple(sys.argv[2:])
 {setup}
-sys.exit(datasets.main())
+datasets.main()
 """
 
 
