@@ -19,6 +19,8 @@ from helpers import datasets
 from helpers.datasets import DatasetError
 from helpers.tests.mirrors import StandIns, fill, found, idx, mirror, send, start_fetching
 
+pytestmark = pytest.mark.filterwarnings("error")  # no Python warning with its source line
+
 # ------------------------------------------------------------------------------- generated data
 
 
@@ -104,7 +106,6 @@ CONTENT = {
 STAND_INS = StandIns(CONTENT)
 NAMES, PLAIN, PACKED = STAND_INS.names, STAND_INS.plain, STAND_INS.packed
 IMAGES = f"{NAMES[0]}.gz"
-pytestmark = pytest.mark.filterwarnings("error")  # no Python warning with its source line
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "MNIST_HOME", folder)
     monkeypatch.setattr(datasets, "MNIST_FILES", STAND_INS.files)
     monkeypatch.setattr(datasets, "MNIST_MIRRORS", ("http://127.0.0.1:9/",))
-    monkeypatch.setattr(datasets, "MNIST_TIMEOUT", 0.4)
+    monkeypatch.setattr(datasets, "MNIST_TIMEOUT", 2.0)
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.delenv("MNIST_DIR", raising=False)
     return folder
@@ -185,7 +186,7 @@ def test_a_copy_is_read_however_it_was_unpacked(home, tmp_path, monkeypatch, lay
         (None, "given does not exist"),
         ({}, "given lacks train-images-idx3-ubyte (or train-images-idx3-ubyte.gz); it holds noth"),
         ({"a.png": b"", "train.idx": b""}, "it holds a.png, train.idx"),
-        ({n: PACKED[n] for n in (IMAGES,)}, "given lacks train-labels-idx1-ubyte"),
+        ({IMAGES: PACKED[IMAGES]}, "given lacks train-labels-idx1-ubyte"),
         (b"a file", "given is a file, expected a folder"),
     ],
 )
@@ -328,7 +329,7 @@ def cut_in_chunks(handler):
 def stalling(handler):
     send(handler, PACKED[IMAGES][:20], length=len(PACKED[IMAGES]))
     handler.wfile.flush()
-    time.sleep(0.8)
+    time.sleep(4)
 
 
 def endless(handler):
@@ -347,7 +348,7 @@ def misdirecting(handler):
 FAULTS = {
     "404": (lambda h: h.send_error(404), "404"),
     "500": (lambda h: h.send_error(500), "500"),
-    "silence": (lambda h: time.sleep(0.8), "timed out"),
+    "silence": (lambda h: time.sleep(4), "timed out"),
     "stalls half-way": (stalling, "timed out"),
     "cut half-way": (lambda h: send(h, PACKED[IMAGES][:20], length=99), "cut short or damaged"),
     "cut in chunks": (cut_in_chunks, "IncompleteRead"),

@@ -256,6 +256,14 @@ def test_a_kink_is_told_from_a_bug(loss, at, slope, note):
     assert report.table["note"][0] == note
 
 
+def test_rounding_beside_a_large_cost_is_not_called_a_kink():
+    loss = lambda p: 500 + 0.15 * p["z"] ** 2  # noqa: E731
+    for z in np.linspace(-1e-3, 1e-3, 40):
+        report = check_gradients(loss, {"z": z}, {"z": 0.3 * z + 6e-7})
+        assert not report
+        assert report.table["note"][0] == ""
+
+
 # ---------------------------------------------------------------- the report
 
 
