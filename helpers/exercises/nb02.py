@@ -89,12 +89,10 @@ def _hidden(slope):
 
 
 ERROR_SLIPS = {
-    "this is half the slope: does a ½ remain that the square's 2 should cancel?": {
+    "half the slope: does a ½ remain that the square's 2 should cancel?": {
         "output": lambda error: error / 2
     },
-    "this is twice the slope; the cost is *half* the squared error.": {
-        "output": lambda error: 2 * error
-    },
+    "twice the slope; the cost is *half* the squared error.": {"output": lambda error: 2 * error},
     **{s: {"output slope": f, "slope": _hidden(f)} for s, f in SIGMOID_SLIPS.items()},
     **{f"BP1: {s}": {"output slope": f} for s, f in SIGMOID_SLIPS.items()},
     **{f"BP2: {s}": {"slope": _hidden(f)} for s, f in SIGMOID_SLIPS.items()},
@@ -103,9 +101,7 @@ CHAIN_SLIPS = ERROR_SLIPS | {
     "BP2 multiplies by the weight of its own layer; it is the next layer's.": {
         "back": lambda k, w, delta: delta[k + 1] * w[k]
     },
-    "BP2 takes σ'(z) of the next layer, not of its own.": {
-        "slope": lambda k, z: sigmoid_prime(z[k + 1])
-    },
+    "BP2 takes σ'(z) of the next layer.": {"slope": lambda k, z: sigmoid_prime(z[k + 1])},
     "BP2 lacks the weight.": {"back": lambda k, w, delta: delta[k + 1]},
     "BP3: the slope of a bias is the error alone.": {"bias": lambda delta, a_in: delta * a_in},
     "BP3: the slope of a bias is the error, not 1.": {"bias": lambda delta, a_in: 1},

@@ -14,9 +14,7 @@ LAYER_SLIPS = {  # from the fourth on they fit a square layer only
     "the transpose is missing: X @ W fits here only because W is square.": (
         lambda X, W, b: X @ W + b
     ),
-    "the two factors are exchanged: rows are samples, so it is X @ W.T.": (
-        lambda X, W, b: W @ X + b
-    ),
+    "the two factors are exchanged: it is X @ W.T.": (lambda X, W, b: W @ X + b),
     "W @ X.T has a column per sample; here rows are samples.": lambda X, W, b: W @ X.T + b,
     "the bias runs down the rows, one per sample.": lambda X, W, b: X @ W.T + b[:, None],
     "the result is transposed: rows must be samples.": lambda X, W, b: (X @ W.T + b).T,

@@ -1,15 +1,15 @@
 """Checks of notebook 06: einsum subscripts, errors of a batch, and norms without a stack."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
 from helpers.exercises.nb01 import sigmoid
 from helpers.exercises.nb02 import SIGMOID_SLIPS, sigmoid_prime
-from helpers.exercises.verdict import check, difference, memory_below, slips
+from helpers.exercises.verdict import Verdict, check, memory_below, slips
 
-OPERANDS = {"forward": "W, A", "back": "W, Delta", "bias": "Delta", "weights": "Delta, A"}
+RIGHT = {"forward": "ij,nj->ni", "back": "ij,ni->nj", "bias": "ni->i", "weights": "ni,nj->ij"}
 SUBSCRIPT_SLIPS = {  # sentence -> the subscripts that do it; all of them fit a square layer
     "the sum runs over the current node; it must run over the incoming one, the second letter of "
     "W.": {"forward": "ij,ni->nj"},
@@ -20,10 +20,8 @@ SUBSCRIPT_SLIPS = {  # sentence -> the subscripts that do it; all of them fit a 
         "back": "ij,ni->jn",
         "weights": "ni,nj->ji",
     },
-    "the letters of A are exchanged: its rows are samples, so n comes first.": {
-        "forward": "ij,jn->ni"
-    },
-    "the letters of Delta are exchanged: its rows are samples, so n comes first.": {
+    "the letters of A are exchanged: rows are samples, so n comes first.": {"forward": "ij,jn->ni"},
+    "the letters of Delta are exchanged: rows are samples, so n comes first.": {
         "back": "ij,in->nj",
         "weights": "in,nj->ij",
     },
@@ -39,48 +37,36 @@ SUBSCRIPT_SLIPS = {  # sentence -> the subscripts that do it; all of them fit a 
 }
 
 
-@check()
-def check_subscripts():
-    """Check the einsum subscripts of a layer, ``subscripts() -> dict`` with the four jobs."""
-    yield (), _wrong_subscript, ""
-    yield "Correct: four subscripts agree with sums written out entry by entry."
-
-
-def _wrong_subscript(got) -> str | None:
-    """Return what is wrong with the first wrong one of four subscripts, or None."""
-    if not isinstance(got, Mapping) or got.keys() != OPERANDS.keys():
-        return f"return a dict with the names {', '.join(OPERANDS)}."
-    rng = np.random.default_rng(61)
-    # The square layer lets every slip through that shapes would catch; the other must fit, too.
-    for N, n_in, n_out in ((3, 3, 3), (5, 2, 4)):
-        W, A, Delta = (rng.normal(size=s) for s in ((n_out, n_in), (N, n_in), (N, n_out)))
-        truths = {
-            "forward": [[sum(w * a) for w in W] for a in A],
-            "back": [[sum(w * delta) for w in W.T] for delta in Delta],
-            "bias": [sum(delta) for delta in Delta.T],
-            "weights": [[sum(delta * a) for a in A.T] for delta in Delta.T],
-        }
-        for job, names in OPERANDS.items():
-            operands = [{"W": W, "A": A, "Delta": Delta}[name] for name in names.split(", ")]
-            if sentence := _misread(job, got[job], operands, truths[job]):
-                return f"{job}, with N = {N} and W {W.shape}: {sentence}"
-    return None
-
-
-def _misread(job: str, spec, operands: list, truth: list) -> str | None:
-    if not isinstance(spec, str):
-        return f"{spec!r} is no string of letters, such as 'ij,j->i'."
+def _products(subscripts, W, A, Delta):
+    """Return what the subscripts make of their operands, job by job."""
+    specs = subscripts()
+    operands = {"forward": (W, A), "back": (W, Delta), "bias": (Delta,), "weights": (Delta, A)}
+    if not isinstance(specs, Mapping) or specs.keys() != operands.keys():
+        return specs
     try:
-        got = np.einsum(spec, *operands)
-    except ValueError as error:
-        if spec.split("->")[0].count(",") + 1 != len(operands):
-            return f"{spec!r} is not for {len(operands)} operands, {OPERANDS[job]}."
-        return f"einsum refuses {spec!r} for {OPERANDS[job]}: {error}"
-    wrong = {}
-    for sentence, specs in SUBSCRIPT_SLIPS.items():
-        with suppress(KeyError, ValueError):
-            wrong[sentence] = np.einsum(specs[job], *operands)
-    return difference(got, truth, wrong)
+        return {job: np.einsum(spec := specs[job], *operands[job]) for job in operands}
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"einsum refuses {spec!r}: {error}") from None
+
+
+def check_subscripts(subscripts: Callable) -> Verdict:
+    """Check the einsum subscripts of a layer, ``subscripts() -> dict`` with the four jobs."""
+
+    @check(slips(lambda slip, *arrays: _products(lambda: RIGHT | slip, *arrays), SUBSCRIPT_SLIPS))
+    def cases():
+        rng = np.random.default_rng(61)
+        for N, n_in, n_out in ((3, 3, 3), (5, 2, 4)):  # the first lets every slip through
+            W, A, Delta = (rng.normal(size=s) for s in ((n_out, n_in), (N, n_in), (N, n_out)))
+            truth = {
+                "forward": np.array([[sum(w * a) for w in W] for a in A]),
+                "back": np.array([[sum(w * delta) for w in W.T] for delta in Delta]),
+                "bias": sum(Delta),
+                "weights": sum(np.outer(delta, a) for delta, a in zip(Delta, A, strict=True)),
+            }
+            yield (W, A, Delta), truth, f"with N = {N} and W {W.shape},"
+        yield "Correct: four subscripts agree with sums written out entry by entry."
+
+    return cases(partial(_products, subscripts) if callable(subscripts) else subscripts)
 
 
 ERROR_SLIPS = slips(lambda slope, W, D, Z: D @ W * slope(Z), SIGMOID_SLIPS) | {
@@ -112,9 +98,7 @@ NORM_SLIPS = {
     "these are the squares of the norms; a square root is missing.": (
         lambda D, A: (D**2).sum(axis=1) * (A**2).sum(axis=1)
     ),
-    "this is one norm for the whole batch; keep one a sample.": (
-        lambda D, A: _norm(D[:, :, None] * A[:, None])
-    ),
+    "this is one norm for all; keep one a sample.": lambda D, A: _norm(D[:, :, None] * A[:, None]),
     "these are norms of the whole batch; keep one a sample.": lambda D, A: _norm(D) * _norm(A),
     "this is the norm of the sum over the batch.": lambda D, A: _norm(D.T @ A),
     "the two norms are added; multiply.": lambda D, A: _norm(D, axis=1) + _norm(A, axis=1),

@@ -69,12 +69,8 @@ def _dropout_fault(got, A: np.ndarray, keep: float, masks: list) -> str | None:
         return "return the pair: thinned activations and mask."
     thinned, mask = map(as_numbers, got)
     for part, name in ((mask, "the mask"), (thinned, "the thinned activations")):
-        if part is None:
-            return f"{name} must be an array of numbers."
-        if part.shape != A.shape:
-            return (
-                f"{name} must have shape {A.shape}, not {part.shape}: a draw for each activation."
-            )
+        if part is None or part.shape != A.shape:
+            return f"{name} must be an array of shape {A.shape}: a draw for each activation."
     masks.append(mask)
     return _wrong_mask(mask, keep, A, thinned) or _wrong_draw(masks, keep)
 
