@@ -53,19 +53,19 @@ sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_r
 	@$(PY) -m helpers.runs sweep $(NB) $(GRID) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
 
 bench: environment  ## time notebook 11 against the frameworks installed, with one thread and with all; writes runs/bench.json
-	@$(PY) -m helpers.bench
+	@$(PY) .ci/bench.py
 
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
-	@$(PY) -m helpers.editions student $(NB)
+	@$(PY) .ci/editions.py $(NB)
 
 slides: environment  ## a deck of slides for every notebook into build/slides/
-	@$(PY) -m helpers.pages slides $(NB)
+	@$(PY) .ci/pages.py slides $(NB)
 
 html: environment  ## a page for every notebook into build/html/, to read or print
-	@$(PY) -m helpers.pages html $(NB)
+	@$(PY) .ci/pages.py html $(NB)
 
 test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
-	@$(PY) .ci/matrix.py $(VARIANTS) $(if $(NB),--notebooks $(NB))
+	@$(PY) -m nox -f .ci/noxfile.py $(if $(VARIANTS),-s $(VARIANTS)) $(if $(NB),-- $(NB))
 
 test-faults: environment  ## the slow tests: planted bugs, broken transfers, kills at random moments
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m faults helpers/tests $(ARGS)
