@@ -324,7 +324,7 @@ def test_an_exception_is_reported_with_its_case(name):
 def overwrite(value) -> bool:
     """Change an array, a list or a dict, and return whether it is one."""
     if isinstance(value, np.ndarray):
-        value += 1
+        value.fill(7)
     elif isinstance(value, (list, dict)):
         value.pop(next(iter(value)) if isinstance(value, dict) else 0)
     return isinstance(value, (np.ndarray, list, dict))
@@ -339,11 +339,13 @@ def test_overwritten_arguments_are_noticed_and_named(name):
     def careless(*given):
         result = answer(*given)
         names = inspect.signature(answer).parameters
-        overwritten[:] = [n for n, value in zip(names, given, strict=True) if overwrite(value)]
+        overwritten[:] = [n for n, value in zip(names, given, strict=False) if overwrite(value)]
         return result
 
     message = CHECKS[name](planted(careless) if name == "mystery_bug" else careless).message
-    if overwritten:  # the others take numbers and functions only
+    if name in ("two_sided_slope", "error_one_layer_back", "subscripts"):
+        assert not overwritten  # they take numbers and functions only
+    else:
         assert f"your function changes {' and '.join(overwritten)}; leave" in message
 
 
