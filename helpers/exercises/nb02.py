@@ -89,7 +89,7 @@ def _hidden(slope):
 
 
 ERROR_SLIPS = {
-    "half the slope: does a ½ remain that the square's 2 should cancel?": {
+    "half the slope; does a ½ remain that the square's 2 should cancel?": {
         "output": lambda error: error / 2
     },
     "twice the slope; the cost is *half* the squared error.": {"output": lambda error: 2 * error},

@@ -67,9 +67,7 @@ SOFTMAX_SLIPS = {
     "the sum must be multiplied by ŷₖ.": lambda P, V: P * V - _rows(P * V),
     "take the sum over the classes, no mean.": lambda P, V: P * (V - _rows(P * V) / len(P.T)),
     "the sum runs over the samples, not classes.": lambda P, V: P * (V - (P * V).sum(axis=0)),
-    "the sum runs over the whole batch; each row has its own.": lambda P, V: (
-        P * (V - (P * V).sum())
-    ),
+    "the sum runs over the batch; each row has its own.": lambda P, V: P * (V - (P * V).sum()),
     "the sums belong to rows, and they are laid along columns: keepdims=True.": (
         lambda P, V: P * (V - (P * V).sum(axis=1))
     ),

@@ -69,6 +69,10 @@ def _posterior(formula, *case):
     return joint / joint.sum(axis=1, keepdims=True)
 
 
+def _equal(d, h, s, q):
+    return (d - h) / s**2
+
+
 def _exact(d, h, s, q):
     return (d - h) / s**2 + q
 
@@ -80,9 +84,7 @@ def _joint(X, means, sd, prior):
 
 
 LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
-    "the prior is missing: so it is right for equal frequencies.": lambda d, h, s, q: (
-        (d - h) / s**2
-    ),
+    "the prior is missing: so it is right for equal frequencies.": _equal,
     "add the logarithm of the prior, not the prior.": lambda d, h, s, q: (d - h) / s**2 + np.exp(q),
     "divide by the variance sd², not by sd.": lambda d, h, s, q: (d - h) / s + q,
     "the term −‖µ‖²/2 is missing.": lambda d, h, s, q: d / s**2 + q,
@@ -92,7 +94,7 @@ LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
 }
 POSTERIOR_SLIPS = slips(_posterior, LOGIT_SLIPS) | {
     "times the prior, the rows no longer add up to 1: divide by their sums.": (
-        lambda *c: c[-1] * _posterior(lambda d, h, s, q: (d - h) / s**2, *c)
+        lambda *c: c[-1] * _posterior(_equal, *c)
     ),
     "the sum runs over the isolates, not classes.": lambda *c: _joint(*c) / _joint(*c).sum(axis=0),
     "the rows do not add up to 1: divide by their sums.": _joint,
@@ -149,9 +151,7 @@ CALIBRATION_SLIPS = slips(_binned, BIN_SLIPS) | {
     "weight each bin by its count; empty ones have none.": (
         lambda *c: _binned(lambda g, n, m: abs(g).sum(), *c) / (len(c[-1]) - 1)
     ),
-    "compare the means of bins, not single answers.": lambda said, right, _: abs(
-        said - right
-    ).mean(),
+    "compare means of bins, not single answers.": lambda c, ok, edges: abs(c - ok).mean(),
     "too large by the factor N.": lambda *c: len(c[0]) * _binned(_ece, *c),
     "a confidence at the upper edge of the last bin is lost.": _edge_lost,
     "a confidence at the upper edge belongs to the last bin, not to one of its own.": (

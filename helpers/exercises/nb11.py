@@ -14,7 +14,7 @@ COUNT_SLIPS = {  # sentence -> the count from the operations c of the products W
     ),
     "this is the way forward alone.": lambda c, N: sum(c),
     "the products that give the weights' gradients are missing.": lambda c, N: 2 * sum(c) - c[0],
-    "the error goes back through products, too, but in layer 1.": lambda c, N: 2 * sum(c),
+    "errors go back through products, too, but for layer 1.": lambda c, N: 2 * sum(c),
     "it is layer 1 that sends no error back, not the last one.": lambda c, N: 3 * sum(c) - c[-1],
     "this is for one sample; a batch has N of them.": lambda c, N: (3 * sum(c) - c[0]) / N,
 }
@@ -30,8 +30,8 @@ def check_step_flops():
     for sizes, N in (([784, 256, 10], 64), ([3, 5], 7), ([6, 4, 5, 2], 3)):
         truth = 0
         for layer, (n, m) in enumerate(pairwise(sizes), start=1):
-            ways = ["forward", "weights", "back"] if layer > 1 else ["forward", "weights"]
-            truth += sum(2 * N * n * m for _ in ways)
+            ways = 2 if layer == 1 else 3  # forward, for the weights, and back but for layer 1
+            truth += ways * 2 * N * n * m
         yield (sizes, N), truth, f"for sizes {sizes} and N = {N},"
     yield "Correct: three networks agree with a count product by product."
 
@@ -46,10 +46,6 @@ def _pieced(weights, gradient, X, Y, size):
     return sum(w * g for w, g in parts)
 
 
-def _is_last(n):
-    return np.arange(len(n)) == len(n) - 1
-
-
 PIECE_SLIPS = {  # sentence -> the weights of pieces with n rows each
     "the pieces count alike; each must count by its number of rows.": lambda n, size: 1 / len(n),
     "the means are only added; weight them and divide by N.": lambda n, size: 1,
@@ -58,12 +54,8 @@ PIECE_SLIPS = {  # sentence -> the weights of pieces with n rows each
     "the last, smaller piece is left out of the sum, but not of N.": (
         lambda n, size: n * (n == size) / sum(n)
     ),
-    "only the last piece is left: add to the sum, do not overwrite it.": lambda n, size: _is_last(
-        n
-    ),
-    "only the last piece is in the sum: add to it, do not overwrite it.": (
-        lambda n, size: n * _is_last(n) / sum(n)
-    ),
+    "only the last piece is left: add to the sum.": lambda n, size: np.eye(len(n))[-1],
+    "the sum has the last piece only.": lambda n, size: n * np.eye(len(n))[-1] / sum(n),
     "the last piece counts as if it were whole.": lambda n, size: size / sum(n),
 }
 

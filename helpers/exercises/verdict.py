@@ -49,8 +49,9 @@ def check(mistakes: Mapping[str, Callable] | None = None, *, returns: str = "") 
                 for case in cases():
                     if isinstance(case, str):
                         return Verdict(True, case)
-                    if fault := _fault(answer, *case[:2], checked.mistakes, returns):
-                        return Verdict(False, " ".join(filter(None, ("Not yet:", case[2], fault))))
+                    arguments, truth, where = case
+                    if fault := _fault(answer, arguments, truth, checked.mistakes, returns):
+                        return Verdict(False, " ".join(filter(None, ("Not yet:", where, fault))))
             except NotImplementedError:
                 todo = "replace the line that raises NotImplementedError."
                 return Verdict(None, f"Not solved yet: {todo}")

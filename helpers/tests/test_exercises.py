@@ -270,7 +270,10 @@ MISTAKES = {name: getattr(CHECKS[name], "mistakes", {}) for name in NAMES}
 
 
 def said(name, answer) -> str:
+    settings = np.geterr()
     verdict = CHECKS[name](answer)
+    assert np.geterr() == settings, "the check left its mark on the notebook"
+    assert not tracemalloc.is_tracing()
     assert verdict.passed is False, verdict
     assert verdict.message.startswith("Not yet: ")
     return verdict.message
@@ -321,7 +324,7 @@ def test_an_exception_is_reported_with_its_case(name):
 def overwrite(value) -> bool:
     """Change an array, a list or a dict, and return whether it is one."""
     if isinstance(value, np.ndarray):
-        value += 1
+        value.fill(7)
     elif isinstance(value, (list, dict)):
         value.pop(next(iter(value)) if isinstance(value, dict) else 0)
     return isinstance(value, (np.ndarray, list, dict))
@@ -336,11 +339,13 @@ def test_overwritten_arguments_are_noticed_and_named(name):
     def careless(*given):
         result = answer(*given)
         names = inspect.signature(answer).parameters
-        overwritten[:] = [n for n, value in zip(names, given, strict=True) if overwrite(value)]
+        overwritten[:] = [n for n, value in zip(names, given, strict=False) if overwrite(value)]
         return result
 
     message = CHECKS[name](planted(careless) if name == "mystery_bug" else careless).message
-    if overwritten:  # the others take numbers and functions only
+    if name in ("two_sided_slope", "error_one_layer_back", "subscripts"):
+        assert not overwritten  # they take numbers and functions only
+    else:
         assert f"your function changes {' and '.join(overwritten)}; leave" in message
 
 
@@ -359,15 +364,6 @@ def test_no_answer_makes_a_check_raise(name):
         said(name, lambda *_, odd=odd: planted(odd))
     assert "your function raises TypeError" in said(name, lambda one_too_many, *, key: 0)
     assert "of type int, not a function" in said(name, 3)  # a loop has taken the name
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_check_leaves_no_trace_in_the_notebook(name):
-    before = np.geterr()
-    for answer in (*RIGHT[name], *MISTAKES[name].values(), lambda *_: None, lambda *_: 1 / 0):
-        CHECKS[name](answer)
-    assert np.geterr() == before
-    assert not tracemalloc.is_tracing()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -490,7 +486,7 @@ WRONG = {
     ],
     "backprop_1d": [
         (partial(backprop_1d, slope=lambda z: sigmoid_prime(sigmoid(z))), "db[2]: σ' was taken at"),
-        (partial(backprop_1d, factor=0.5), "db[2]: half the slope: does a ½ remain"),
+        (partial(backprop_1d, factor=0.5), "db[2]: half the slope; does a ½ remain"),
         (partial(backprop_1d, factor=2), "the cost is *half* the squared error"),
         (lambda *c: ([9.5, *backprop_1d(*c)[0][1:]], backprop_1d(*c)[1]), "dw[0] is 9.5, expected"),
         (lambda x, y, w, b: (w[1], b[:1]), "with three nodes, db must be a list of length 3."),
@@ -506,7 +502,7 @@ WRONG = {
     "backprop_loops": [
         (lambda *c: [s[1:] for s in backprop(*c)], "must be a list of length 4, None in front"),
         (lambda *_: ([None] * 4, [None] * 4), "db[3] is of type NoneType, expected an array"),
-        (partial(backprop, output=lambda e: e / 2), "db[3]: half the slope: does a ½ remain"),
+        (partial(backprop, output=lambda e: e / 2), "db[3]: half the slope; does a ½ remain"),
         (partial(backprop, output=lambda e: e / len(e)), "divided by the number of outputs"),
         (partial(backprop, output=lambda e: -e), "db[3]: the sign is wrong"),
         (partial(backprop, back=lambda W, d: (W.T * d).mean(axis=1)), "averaged instead of added?"),
