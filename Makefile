@@ -18,6 +18,14 @@ PY = .venv/$(BIN)/python
 ENVIRONMENT = "$(PYTHON)" .ci/environment.py
 endif
 
+# A misspelt variable would be ignored in silence.
+VARIABLES = PYTHON VENV NB PARAMS JOBS OUT GRID SCHEDULER WORKERS ARGS VARIANTS UPGRADE MNIST_DIR %_NUM_THREADS
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+UNKNOWN := $(filter-out $(VARIABLES),$(GIVEN))
+$(if $(UNKNOWN),$(error there is no variable $(UNKNOWN); there are: $(VARIABLES)))
+
+PLACE = $(if $(OUT),--output-dir "$(OUT)")
+
 .DEFAULT_GOAL = help
 .PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser lock clean environment
 
@@ -30,8 +38,8 @@ help:  ## show this list
 	@echo 'PYTHON=python3.13 make …        chooses the interpreter of .venv'
 	@echo 'make … VENV=none                uses the active environment instead of .venv'
 
-run: environment  ## execute the notebooks into runs/; NB=10_mnist for one, PARAMS="-p hidden_units 64" to change it, JOBS=1 for one at a time
-	@$(PY) -m helpers.runs run $(NB) $(PARAMS) $(if $(JOBS),--jobs $(JOBS))
+run: environment  ## execute the notebooks into runs/; NB=10 for one, PARAMS="-p hidden_units 64" to change it, JOBS=1 for one at a time, OUT=folder for results elsewhere
+	@$(PY) .ci/commands.py run $(NB) $(PARAMS) $(JOBS:%=--jobs %) $(PLACE)
 
 test: environment  ## lint, unit tests of helpers, and the committed outputs of every notebook
 	@$(PY) -m ruff check .
@@ -46,11 +54,11 @@ lab: environment  ## JupyterLab in notebooks/, reachable from this machine only
 data: environment  ## fetch MNIST into data/mnist/
 	@$(PY) -m helpers.datasets
 
-execute: environment  ## re-execute the notebooks in place and clean them; NB=10_mnist for one
-	@$(PY) -m helpers.runs execute $(NB)
+execute: environment  ## re-execute the notebooks in place and clean them; NB=10 for one
+	@$(PY) .ci/commands.py execute $(NB)
 
 sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_rate=0.003,0.01"; WORKERS=2 or SCHEDULER=tcp://…
-	@$(PY) -m helpers.runs sweep $(NB) $(GRID) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(if $(WORKERS),--workers $(WORKERS))
+	@$(PY) .ci/commands.py sweep $(NB) --grid $(GRID) $(SCHEDULER:%=--scheduler %) $(WORKERS:%=--jobs %) $(PLACE)
 
 bench: environment  ## time notebook 11 against the frameworks installed, with one thread and with all; writes runs/bench.json
 	@$(PY) .ci/bench.py

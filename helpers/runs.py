@@ -1,65 +1,56 @@
-"""Run the notebooks, with papermill into ``runs/`` or in place, and read what they report.
+"""Run notebooks, one or many, and read what they report.
 
-A notebook reports through `report`; `read_report` gets headline and metrics back from the executed
-notebook. ``python -m helpers.runs run``, ``… sweep`` and ``… execute`` are the `make` commands of
-these names.
+Each step stands on the one before: a notebook passes on its result with `report`, `run_notebook`
+executes one with papermill, `run_many` several on Dask, `sweep` one over a grid of parameters.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
-import copy
-import itertools
+import contextvars
 import math
 import os
-import re
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
-from helpers import datasets
-
 if TYPE_CHECKING:
     import pandas as pd
+    from distributed import Client, Future
+    from jupyter_client import AsyncKernelManager
     from nbformat import NotebookNode
-    from traitlets.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
-KERNEL = "python3"  # as installed with ipykernel in this environment: the interpreter in use
-# A kernel listens at ports that were free a moment before; now and then somebody else was quicker.
-KERNEL_STARTS = 3
+KERNEL = "python3"  # as ipykernel installs it: the Python in use
 MOST_JOBS = 4  # notebooks at a time, however many cores there are: each takes up to a gigabyte
+THREADS = ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # of BLAS; the latter is Apple's
 METRICS = "application/vnd.backprop.metrics+json"  # MIME type under which metrics are stored
-KEPT_METADATA = {"tags", "slideshow", "jupyter", "nbgrader", "editable", "deletable"}
+COLUMNS = ["seconds", "status", "error", "output"]  # of a sweep's table, after all others
+
+Call = tuple[Path, dict[str, Any], Path]  # notebook, values of its parameters, place of the result
 
 
 class NotebookError(RuntimeError):
-    """A notebook failed; the message names notebook, cell and exception.
-
-    ``output`` is the path of the partial notebook, None where none is kept.
-    """
-
-    output: Path | None = None
+    """A notebook failed; the message names notebook, cell and exception."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one run: ``status`` is "ok" or "failed", and ``error`` says why it failed."""
+    """What became of one run: ``status`` is "ok", "failed" or, if its worker died, "lost"."""
 
     name: str
     status: str
-    seconds: float
+    seconds: float = math.nan
     parameters: Mapping[str, Any] = field(default_factory=dict)
     headline: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -70,79 +61,31 @@ class RunResult:
 # ------------------------------------------------------------------------ what a notebook reports
 
 
-@dataclass(frozen=True)
-class _Report:
-    """Displays as its headline and carries the metrics along."""
-
-    headline: str
-    metrics: dict[str, Any]
-
-    def __repr__(self) -> str:
-        return self.headline
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {"text/plain": self.headline, METRICS: self.metrics}
-
-
 def report(headline: str, **metrics: float | int | bool | str) -> None:
-    """Show the notebook's headline and store its metrics with it.
+    """Show the notebook's headline and store its metrics with it, in the output of this cell.
 
-    This is the one way in which a notebook passes on numbers: they travel in the output of the cell
-    that reports, so they are in the notebook wherever it is executed. `run_notebook` returns them,
-    `sweep` gives each a column of its table, `read_report` reads them from the file. Of several
-    reports the last one counts.
-
-    Parameters
-    ----------
-    headline : one line of text, which `make run` repeats in its summary.
-    **metrics : finite numbers, truth values or strings. Floats are stored with six significant
-        digits, as the later ones depend on the machine.
-
-    Raises
-    ------
-    TypeError, ValueError : naming the headline or the metric that cannot be stored.
+    `run_notebook` returns them, `sweep` gives each metric a column. Of several reports the last
+    one counts. Floats keep six significant digits, as the later ones depend on the machine.
     """
     from IPython.display import display
 
-    if not isinstance(headline, str):
-        raise TypeError(f"headline is {headline!r}, expected a string")
-    if not headline.strip() or "\n" in headline:
-        raise ValueError(f"headline is {headline!r}, expected one line of text")
-    display(_Report(headline, {name: _storable(name, value) for name, value in metrics.items()}))
-
-
-def _storable(name: str, value: Any) -> float | int | bool | str:
-    """Return `value` in a form that JSON can hold."""
-    value = value.item() if isinstance(value, np.generic) else value
-    if isinstance(value, (bool, int, str)):
-        return value
-    if not isinstance(value, float):
-        kind = type(value).__name__
-        raise TypeError(f"metric {name} is a {kind}, expected a number, a truth value or a string")
-    if not math.isfinite(value):
-        raise ValueError(f"metric {name} is {value}, expected a finite number")
-    return float(f"{value:.6g}")
+    for name, value in metrics.items():
+        value = value.item() if isinstance(value, np.generic) else value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"metric {name} is {value}, expected a finite number")
+        metrics[name] = float(f"{value:.6g}") if isinstance(value, float) else value
+    display({"text/plain": headline, METRICS: metrics}, raw=True)
 
 
 def read_report(notebook: str | os.PathLike | NotebookNode) -> tuple[str, dict[str, Any]]:
-    """Return headline and metrics of an executed notebook, given as a path or already read.
-
-    The last report counts; a notebook without one gives ``("", {})``.
-    """
+    """Return headline and metrics of an executed notebook, ``("", {})`` if it reports none."""
     nb = _read(notebook) if isinstance(notebook, (str, os.PathLike)) else notebook
-    outputs = [output for cell in nb.cells for output in cell.get("outputs", [])]
-    for output in reversed(outputs):
-        if METRICS in output.get("data", {}):
-            return output.data["text/plain"], dict(output.data[METRICS])
-    return "", {}
+    shown = [output.get("data", {}) for cell in nb.cells for output in cell.get("outputs", [])]
+    reports = [(data["text/plain"], dict(data[METRICS])) for data in shown if METRICS in data]
+    return reports[-1] if reports else ("", {})
 
 
-def read_metrics(notebook: str | os.PathLike | NotebookNode) -> dict[str, Any]:
-    """Return the metrics of an executed notebook; see `read_report`."""
-    return read_report(notebook)[1]
-
-
-# ------------------------------------------------------------------------- names and parameters
+# -------------------------------------------------------------------------- names and parameters
 
 
 def notebook_names(folder: str | os.PathLike = NOTEBOOKS) -> list[str]:
@@ -151,11 +94,13 @@ def notebook_names(folder: str | os.PathLike = NOTEBOOKS) -> list[str]:
 
 
 def notebook_path(name: str, folder: str | os.PathLike = NOTEBOOKS) -> Path:
-    """Return the path of notebook `name`; a ValueError lists the names there are."""
-    known = notebook_names(folder)
-    if str(name).removesuffix(".ipynb") not in known:
-        raise ValueError(f"there is no notebook {name!r}; there are: {', '.join(known) or 'none'}")
-    return Path(folder) / f"{str(name).removesuffix('.ipynb')}.ipynb"
+    """Return the path of the notebook in `folder` with this name, path or number."""
+    names, stem = notebook_names(folder), Path(name).name.removesuffix(".ipynb")
+    numbered = [known for known in names if known.startswith(f"{stem:0>2}_")]
+    found = [stem] if stem in names else numbered
+    if len(found) != 1:
+        raise ValueError(f"there is no notebook {name!r}; there are: {', '.join(names) or 'none'}")
+    return Path(folder) / f"{found[0]}.ipynb"
 
 
 def notebook_parameters(path: str | os.PathLike) -> dict[str, dict[str, str]]:
@@ -165,56 +110,40 @@ def notebook_parameters(path: str | os.PathLike) -> dict[str, dict[str, str]]:
     """
     from papermill.translators import PythonTranslator
 
-    tagged = [c for c in _read(path).cells if "parameters" in c.metadata.get("tags", [])]
-    return {p.name: p._asdict() for p in PythonTranslator.inspect(tagged[0])} if tagged else {}
+    tagged = [cell for cell in _read(path).cells if "parameters" in cell.metadata.get("tags", [])]
+    return {p.name: p._asdict() for cell in tagged for p in PythonTranslator.inspect(cell)}
 
 
 def reads_mnist(path: str | os.PathLike) -> bool:
-    """Whether the notebook at `path` works on MNIST by default, by its `dataset` parameter."""
-    parameter = notebook_parameters(path).get("dataset")
-    return parameter is not None and parameter["default"].strip("'\"") == "mnist"
+    """Whether the notebook at `path` works on MNIST unless its `dataset` is chosen."""
+    return notebook_parameters(path).get("dataset", {}).get("default", "").strip("'\"") == "mnist"
 
 
-def has_workers(path: str | os.PathLike) -> bool:
-    """Whether the notebook at `path` has worker processes, by its `scheduler` parameter."""
-    return "scheduler" in notebook_parameters(path)
+def check_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `parameters` in the types their notebook annotates; a ValueError names a wrong one."""
+    known = {name: p["inferred_type_name"] for name, p in notebook_parameters(path).items()}
+    if unknown := [name for name in parameters if name not in known]:
+        listed = ", ".join(f"{name} ({kind})" for name, kind in known.items()) or "none"
+        raise ValueError(f"{path.stem} has no parameter {unknown[0]!r}; it has: {listed}")
+    return {name: _typed(name, value, known[name]) for name, value in parameters.items()}
 
 
-def _checked_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `parameters` with values of the annotated types; a ValueError names a wrong one."""
-    known = notebook_parameters(path) if parameters else {}
-    checked = {}
-    for name, value in parameters.items():
-        if name not in known:
-            names = [f"{p['name']} ({p['inferred_type_name']})" for p in known.values()]
-            listed = ", ".join(names) or "none"
-            raise ValueError(f"{path.stem} has no parameter {name!r}; it has: {listed}")
-        kind = known[name]["inferred_type_name"]
-        try:
-            checked[name] = _converted(value, kind)
-        except ValueError:
-            given = f"parameter {name} of {path.stem} is {value!r}"
-            raise ValueError(f"{given}, expected {kind}") from None
-    return checked
-
-
-def _converted(value: Any, kind: str) -> Any:
-    """Return `value` as annotated; text is read as a Python literal unless text is expected."""
-    value = value.item() if isinstance(value, np.generic) else value
+def _typed(name: str, given: Any, kind: str) -> Any:
+    """Return a value as annotated; text is read as if it stood in the parameters cell."""
+    value = given.item() if isinstance(given, np.generic) else given
     if isinstance(value, str) and kind != "str":
-        try:
+        with suppress(ValueError, SyntaxError):
             value = ast.literal_eval(value)
-        except (SyntaxError, TypeError):  # the latter where a list is a key
-            raise ValueError from None
     if kind == "float" and type(value) is int:
         value = float(value)
-    expected = {"int": int, "float": float, "str": str, "bool": bool}.get(kind)
-    if expected and type(value) is not expected:  # isinstance would take True for an int
-        raise ValueError
+    # Not isinstance, for which True is an int.
+    if kind in ("int", "float", "bool", "str") and type(value).__name__ != kind:
+        expected = "True or False" if kind == "bool" else kind
+        raise ValueError(f"parameter {name} is {given!r}, expected {expected}")
     return value
 
 
-# ------------------------------------------------------------------------------------- into runs/
+# ----------------------------------------------------------------------------------- one notebook
 
 
 def run_notebook(
@@ -223,146 +152,210 @@ def run_notebook(
     output_dir: str | os.PathLike = RUNS,
     *,
     folder: str | os.PathLike = NOTEBOOKS,
-    progress: bool = False,
 ) -> RunResult:
     """Execute a notebook of `folder` with papermill, in a fresh kernel that works in `folder`.
 
-    The result appears as ``output_dir/<name>.ipynb`` when it is finished and not before; what a
-    failure leaves is called ``<name>.failed.ipynb``. Run a notebook once at a time in `output_dir`.
-
-    `parameters` replace those of the notebook's parameters cell; text is converted to the annotated
-    type. `progress` shows papermill's progress bar.
-
-    Raises
-    ------
-    ValueError : unknown notebook or parameter, a value that is not of the annotated type, or an
-        `output_dir` in which the result would replace the notebook itself.
-    NotebookError : naming the cell that failed.
+    The result appears as ``output_dir/<name>.ipynb`` when it is complete, and not before. A failure
+    leaves ``<name>.failed.ipynb`` and raises a `NotebookError`; an unknown notebook or parameter is
+    a ValueError that names the known ones.
     """
     path = notebook_path(name, folder)
-    values = _checked_parameters(path, parameters or {})
-    output = _output(path, output_dir)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    return _run(path, values, output, _discard_results(output), progress)
+    call = (path, check_parameters(path, parameters or {}), Path(output_dir) / path.name)
+    _discard_results(call)
+    result = _keep(call, *_execute(path, call[1], {}))
+    if result.error:
+        raise NotebookError(f"{result.error}; partial notebook: {result.output}")
+    return result
 
 
-def _output(path: Path, output_dir: str | os.PathLike) -> Path:
-    """Return where the result of a notebook goes; a ValueError refuses its own place."""
-    output = Path(output_dir) / path.name
-    if output.exists() and output.samefile(path):
-        given = f"output_dir is {os.fspath(output_dir)!r}"
-        raise ValueError(f"{given}, where {path.name} itself is; expected another folder")
-    return output
-
-
-def _run(
-    path: Path, values: dict[str, Any], output: Path, partial: Path, progress: bool = False
-) -> RunResult:
-    """Execute the notebook at `path` by way of `partial`, which is called `output` when it ends."""
-    started = time.perf_counter()
-    try:
-        _execute_with_papermill(path, partial, values, progress)
-    except NotebookError as error:
-        error.output = output.with_suffix(".failed.ipynb")
-        os.replace(partial, error.output)
-        raise
-    except BaseException:  # an interruption, above all
-        partial.unlink(missing_ok=True)
-        raise
-    os.replace(partial, output)
-    headline, metrics = read_report(output)
-    seconds = time.perf_counter() - started
-    return RunResult(path.stem, "ok", seconds, values, headline, metrics, output)
-
-
-def _discard_results(output: Path) -> Path:
-    """Remove what earlier runs left at `output`, and return the name to write to until finished.
-
-    If this run is stopped, nothing remains that could be taken for its result.
-    """
-    partial = output.with_suffix(".partial.ipynb")
-    for stale in (output, partial, output.with_suffix(".failed.ipynb")):
-        stale.unlink(missing_ok=True)
-    return partial
-
-
-def _execute_with_papermill(path: Path, output: Path, values: dict, progress: bool) -> None:
-    """Execute the notebook at `path` into `output`; a NotebookError says which cell failed."""
-    for attempt in range(1, KERNEL_STARTS + 1):
-        current = _CurrentCell()
-        try:
-            return _execute_once(path, output, values, progress, current)
-        except NotebookError:
-            raise
-        except RuntimeError as error:  # what nbclient raises when no kernel answers
-            if current.cell is not None:
-                raise
-            reason = f"its kernel did not start in {attempt} attempts: {error}"
-    raise NotebookError(current.describe_failure(path, reason))
-
-
-def _execute_once(
-    path: Path, output: Path, values: dict, progress: bool, current: _CurrentCell
-) -> None:
-    """Execute the notebook in one kernel, telling `current` where it is."""
+def _execute(path: Path, values: dict, environment: dict) -> tuple[NotebookNode, str]:
+    """Return the notebook as far as a kernel of its own has executed it, and why not further."""
     import papermill
-    from nbclient.exceptions import DeadKernelError
+    from papermill.engines import papermill_engines
 
-    places = [str(place).replace("{", "{{").replace("}", "}}") for place in (path, output)]
-    try:
-        nb = papermill.execute_notebook(
-            *places, values, kernel_name=KERNEL, language="python", cwd=path.parent,
-            progress_bar={"desc": path.stem, "leave": False} if progress else False,
-            on_cell_execute=current, coalesce_streams=True, config=_kernel_config(),
-        )  # fmt: skip
-    except DeadKernelError as error:
-        raise NotebookError(current.describe_failure(path, str(error))) from None
-    except papermill.PapermillExecutionError as error:
-        nb = _read(output)
-        if nb.metadata.papermill.exception:
-            reason = f"{error.ename}: {error.evalue}"
-            raise NotebookError(current.describe_failure(path, reason)) from None
-        # Only cells tagged raises-exception did, as they should; papermill objects to these too.
-        tag = "papermill-error-cell-tag"
-        nb.cells = [cell for cell in nb.cells if tag not in cell.metadata.get("tags", [])]
-        _write(nb, output)
-    else:
-        if nb.metadata.papermill.exception:  # SystemExit, for which papermill raises nothing
-            raise NotebookError(current.describe_failure(path, "SystemExit"))
-
-
-def _kernel_config() -> Config:
-    """Return how a kernel is started and spoken to."""
-    from traitlets.config import Config
-
-    return Config(
-        {
-            # Other users of the machine could read the messages otherwise.
-            "KernelManager": {"transport_encryption": "auto"},
-            # A kernel is interrupted before it is shut down, and would report that as an error.
-            "NotebookClient": {"extra_arguments": ["--log-level=CRITICAL"]},
-        }
+    nb = papermill.execute_notebook(
+        _read(path), None, values, prepare_only=True, kernel_name=KERNEL, language="python"
     )
+    reason = ""
+    with TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as private:
+        try:
+            _refuse_when_interrupted()
+            contextvars.Context().run(  # or threads would share one event loop
+                papermill_engines.execute_notebook_with_engine,
+                None,
+                nb,
+                kernel_name=KERNEL,
+                kernel_manager_class=_kernel_manager(private, environment),
+                # where it works; papermill's own `cwd` would move all threads of this process
+                resources={"metadata": {"path": str(path.parent)}},
+                extra_arguments=["--log-level=CRITICAL"],  # that it is stopped is no error
+                on_cell_execute=_refuse_when_interrupted,
+                coalesce_streams=True,
+                progress_bar=False,
+            )
+        except RuntimeError as error:  # the kernel died, or did not start
+            reason = str(error)
+    failed = reason or nb.metadata.papermill.exception
+    return nb, _describe_failure(nb, path.stem, reason) if failed else ""
 
 
-class _CurrentCell:
-    """Hook for nbclient that remembers the cell executed last."""
+def _describe_failure(nb: NotebookNode, name: str, reason: str) -> str:
+    """Return "notebook, cell: reason"; cells count from 1."""
+    cells = _own_cells(nb)
+    begun = [cell for cell in cells if cell.metadata.papermill.start_time]
+    if not begun:
+        return f"{name}: {reason}"
+    cell = begun[-1]
+    raised = [f"{o.ename}: {o.evalue}" for o in cell.outputs if o.output_type == "error"]
+    told = "".join(raised or [reason]).splitlines()[0]
+    line = cell.source.strip().splitlines()[0]
+    return f"{name}, cell {len(begun)} of {len(cells)} (id {cell.get('id')}, `{line}`): {told}"
 
-    cell: NotebookNode | None = None
 
-    def __call__(self, cell: NotebookNode, cell_index: int) -> None:
-        self.cell = cell
+def _own_cells(nb: NotebookNode) -> list[NotebookNode]:
+    """Return the cells without the one that papermill adds."""
+    return [c for c in nb.cells if "injected-parameters" not in c.metadata.get("tags", [])]
 
-    def describe_failure(self, path: Path, reason: str) -> str:
-        """Return "notebook, cell: exception"; cells are counted from 1, as in the source."""
-        if self.cell is None:
-            return f"{path.stem}: {reason}"
-        cells = _read(path).cells
-        place = [i for i, cell in enumerate(cells, 1) if cell.get("id") == self.cell.get("id")]
-        number = f"cell {place[0]} of {len(cells)}" if place else "the injected parameters"
-        line = self.cell.source.strip().splitlines()[0]
-        first = reason.strip().splitlines()[0] if reason.strip() else "no reason given"
-        return f"{path.stem}, {number} (id {self.cell.get('id')}, `{line}`): {first}"
+
+_kernels: weakref.WeakSet[Any] = weakref.WeakSet()  # processes that an interruption has to end
+_interrupted = threading.Event()
+
+
+def _refuse_when_interrupted(cell: Any = None, cell_index: int = 0) -> None:
+    if _interrupted.is_set():
+        raise RuntimeError("interrupted")
+
+
+def _kernel_manager(private: str, environment: dict[str, str]) -> type[AsyncKernelManager]:
+    """Return what starts a kernel with sockets and settings in `private`, a folder of its own."""
+    from jupyter_client import AsyncKernelManager
+
+    settings = {"IPYTHONDIR": private, "PYTHONOPTIMIZE": ""}  # no start-up files, all assertions
+
+    class PrivateKernelManager(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:
+            if os.name != "nt":  # a free port might be taken before the kernel listens there
+                self.transport, self.ip = "ipc", f"{private}/kernel"
+            await super().start_kernel(env={**environment, **os.environ, **settings}, **options)
+            _kernels.add(self.provisioner.process)
+
+    return PrivateKernelManager
+
+
+def _discard_results(call: Call) -> None:
+    """Remove what earlier runs left: a run that is stopped has no result at all."""
+    path, _, output = call
+    if output.exists() and output.samefile(path):
+        raise ValueError(f"the result would replace {path} itself; expected another folder for it")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for stale in (output, output.with_suffix(".failed.ipynb")):
+        stale.unlink(missing_ok=True)
+
+
+def _keep(call: Call, nb: NotebookNode, error: str) -> RunResult:
+    """Store an executed notebook, under another name if it failed, and return the result."""
+    result = _result(call, nb, error)
+    write_notebook(nb, result.output)
+    return result
+
+
+def _result(call: Call, nb: NotebookNode, error: str = "") -> RunResult:
+    path, values, output = call
+    seconds = nb.metadata.papermill.duration
+    if error:
+        partial = output.with_suffix(".failed.ipynb")
+        return RunResult(path.stem, "failed", seconds, values, output=partial, error=error)
+    return RunResult(path.stem, "ok", seconds, values, *read_report(nb), output)
+
+
+def _read(path: str | os.PathLike) -> NotebookNode:
+    import nbformat
+
+    return nbformat.read(os.fspath(path), as_version=4)
+
+
+def write_notebook(nb: NotebookNode, path: Path) -> None:
+    """Write a notebook, all of it or none."""
+    import nbformat
+
+    with whole(path) as temporary:
+        nbformat.write(nb, temporary)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a file to write beside `path`, which takes its name when it is complete."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# --------------------------------------------------------------------------------- many notebooks
+
+
+def run_many(
+    calls: Sequence[Call], *, jobs: int | None = None, scheduler: str | None = None
+) -> Iterator[RunResult]:
+    """Execute notebooks on Dask, and yield what becomes of each as it ends.
+
+    `jobs` at a time share the cores of this machine; by default one a core, but no more than four.
+    Or the workers of a `scheduler` execute them. What goes wrong costs its own result only.
+    """
+    from dask.system import CPU_COUNT
+    from distributed import as_completed
+
+    for call in calls:
+        _discard_results(call)
+    if not calls:
+        return
+    jobs = min(jobs or min(CPU_COUNT, MOST_JOBS), len(calls))
+    share = {} if scheduler else dict.fromkeys(THREADS, str(max(1, CPU_COUNT // jobs)))
+    with _client(scheduler, jobs) as client:
+        running = {client.submit(_execute, *call[:2], share, pure=False): call for call in calls}
+        for future in as_completed(running, loop=client.loop):
+            yield _settle(future, running[future])
+            future.release()  # or Dask repeats it when the worker that holds it dies
+
+
+@contextmanager
+def _client(scheduler: str | None, jobs: int) -> Iterator[Client]:
+    """Give a client of a scheduler, or of threads in this process, as kernels have their own.
+
+    After an interruption the kernels of this process are ended, for which its threads wait.
+    """
+    from distributed import Client
+
+    here = dict.fromkeys(["dashboard_address", "worker_dashboard_address"], "127.0.0.1:0")
+    here |= {"processes": False, "n_workers": 1, "threads_per_worker": jobs}
+    there = {"address": scheduler, "timeout": 10}
+    try:
+        with Client(**(there if scheduler else here), set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=30)
+            try:
+                yield client
+            except BaseException:
+                _interrupted.set()
+                for kernel in list(_kernels):
+                    kernel.kill()
+                raise
+    finally:
+        _interrupted.clear()
+
+
+def _settle(future: Future, call: Call) -> RunResult:
+    """Keep what a task returns, or say why it does not."""
+    path, values, _ = call
+    try:
+        return _keep(call, *future.result())
+    except Exception as error:  # its worker died, the scheduler is gone, the disk is full
+        reason = f"{path.stem}: {type(error).__name__}: {error}"
+        return RunResult(path.stem, "lost", parameters=values, error=reason)
+
+
+# ------------------------------------------------------------------------------------------ a grid
 
 
 def sweep(
@@ -375,404 +368,69 @@ def sweep(
     folder: str | os.PathLike = NOTEBOOKS,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Execute a notebook at every point of a grid of parameters, in parallel on a Dask cluster.
+    """Execute a notebook at every point of a grid of parameters, several at a time on Dask.
 
-    Each run becomes a notebook ``output_dir/<name>/<parameters>.ipynb``. A run whose notebook is
-    there, with the same parameters and the code that `name` has now, is not repeated; what the
-    notebook imports or reads may have changed, so delete the results if it has. Sweep a notebook
-    once at a time in `output_dir`.
-
-    A run that fails does not lose the others. One whose worker dies is begun once more, after
-    them. An interruption keeps what is finished.
-
-    In a script call this below ``if __name__ == "__main__":``, since the local cluster starts
-    processes that import the script.
+    Each run becomes a notebook ``output_dir/<name>/<parameters>.ipynb``. One that is there, with
+    these parameters and the code that `name` has now, is not repeated; what the code imports or
+    reads may have changed, so delete the results if it has.
 
     Parameters
     ----------
-    grid : the values of each parameter; every combination is run, the last parameter varying
-        fastest. Text is converted to the annotated type.
-    scheduler : address of a running Dask scheduler, as ``tcp://host:8786``; by default the sweep
-        starts a cluster on this machine, which nobody else can reach over the network, and stops it
-        at the end. Workers started elsewhere need `helpers` and the same file system. One of them
-        executes one notebook at a time, so start them with ``--nthreads 1``.
-    workers : processes of the local cluster, by default one a core. The workers on a machine
-        share its cores: that many threads BLAS may use in their kernels, unless OMP_NUM_THREADS,
-        OPENBLAS_NUM_THREADS, MKL_NUM_THREADS or VECLIB_MAXIMUM_THREADS is set where this is called.
-        These and MNIST_DIR reach workers elsewhere too.
-    output_dir, folder : as for `run_notebook`.
-    progress : whether to show a progress bar and a summary, on stderr.
+    grid : a list of values for each parameter.
+    scheduler : address of a running Dask scheduler, as ``tcp://host:8786``, whose workers have
+        `helpers` and the same files; ``--nthreads 1`` lets one run a notebook at a time.
+    workers : runs at a time on this machine where no scheduler is given, by default one a core.
 
     Returns
     -------
-    One row a run, in the order of the grid: its parameters, the reported metrics ("metric_" stands
-    before a name that the notebook also has as a parameter), and
-
-    - ``seconds``: the time in the kernel, missing for a lost run,
-    - ``status``: "ok"; "failed", if the notebook raised an error or its kernel died; or "lost",
-      if its worker died, also when repeated, or no worker was left,
-    - ``error``: what went wrong, empty if nothing did,
-    - ``output``: path of the notebook, of the partial ``….failed.ipynb`` if it went wrong.
-
-    ``output_dir/<name>/table.csv`` has the same rows, after those that earlier grids left there as
-    long as their notebooks have the same code.
-
-    Raises
-    ------
-    TypeError, ValueError : unknown notebook or parameter; values that are not a list, empty,
-        repeated or not of the annotated type; before anything is run.
-    ConnectionError, TimeoutError : no scheduler at the address, or it has no worker.
-    RuntimeError : a worker that cannot import `helpers` or does not see the files.
+    One row a run, also in ``output_dir/<name>/table.csv``: parameters, metrics ("metric_" before
+    the name of a parameter), seconds, status ("ok", "failed" or "lost"), error, and the path of
+    the notebook, of the partial one where the run failed.
     """
-    from helpers import sweeps
+    import pandas as pd
+    from dask.system import CPU_COUNT
+    from sklearn.model_selection import ParameterGrid
+    from tqdm import tqdm
 
-    return sweeps.sweep(
-        name, grid, scheduler=scheduler, workers=workers, output_dir=output_dir, folder=folder,
-        progress=progress,
-    )  # fmt: skip
-
-
-# -------------------------------------------------------------------------------------- in place
-
-
-def execute_in_place(
-    name: str, *, folder: str | os.PathLike = NOTEBOOKS, progress: bool = False
-) -> RunResult:
-    """Execute a committed notebook in a fresh kernel, clean it, and put it in its own place.
-
-    It is replaced in one step when all has gone well. Until then, and after a failure or an
-    interruption, it stays as it was.
-
-    Raises
-    ------
-    ValueError : unknown notebook.
-    NotebookError : naming the cell that failed, or whose output shows a path of this machine; or
-        the notebook was saved while it ran, and what was saved would be lost.
-    """
-    path = notebook_path(name, folder)
-    started, source = time.perf_counter(), path.read_bytes()
-    with TemporaryDirectory() as elsewhere:
-        executed = Path(elsewhere) / path.name
-        _execute_with_papermill(path, executed, {}, progress)
-        nb = clean_notebook(_read(executed))
-    _refuse_paths(nb, path.stem)
-    if path.read_bytes() != source:
-        raise NotebookError(f"{path.stem}: it was saved while it ran, and is left as it was saved")
-    _write(nb, path)
-    headline, metrics = read_report(nb)
-    seconds = time.perf_counter() - started
-    return RunResult(path.stem, "ok", seconds, {}, headline, metrics, path)
+    path = notebook_path(name, folder).resolve()
+    target = Path(output_dir).resolve() / path.stem
+    points = [check_parameters(path, point) for point in ParameterGrid(dict(grid))]
+    calls = {_label(point): (path, point, target / f"{_label(point)}.ipynb") for point in points}
+    results = {label: _finished(call) for label, call in calls.items()}
+    todo = [call for label, call in calls.items() if not results[label]]
+    new = run_many(todo, jobs=workers or CPU_COUNT, scheduler=scheduler)
+    for result in tqdm(new, path.stem, len(todo), unit="run", disable=not progress):
+        results[_label(result.parameters)] = result
+    taken = {*notebook_parameters(path), *COLUMNS}
+    table = pd.DataFrame([_row(result, taken) for result in results.values()])
+    table = table[[column for column in table if column not in COLUMNS] + COLUMNS]
+    with whole(target / "table.csv") as temporary:
+        table.to_csv(temporary, index=False)
+    return table
 
 
-def clean_notebook(nb: NotebookNode) -> NotebookNode:
-    """Return a copy without what changes from run to run or machine to machine.
-
-    Sources, ids, outputs and execution counts stay. Timing, papermill's entries, widget state, the
-    version of Python, and everything a cell wrote to stderr go. A figure gets its caption, the
-    first paragraph in italics below it, as alternative text.
-    """
-    from nbformat import NotebookNode
-
-    nb = copy.deepcopy(nb)
-    kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": KERNEL}
-    nb.metadata.clear()
-    nb.metadata.update(kernelspec=kernel, language_info={"name": "python"})
-    for cell in nb.cells:
-        kept = {k: v for k, v in cell.metadata.items() if k in KEPT_METADATA}
-        if not kept.get("tags"):
-            kept.pop("tags", None)  # papermill gives every cell a list
-        cell.metadata = NotebookNode(kept)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
-            for output in cell.outputs:
-                # A view refers to widget state; its text/plain stays.
-                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
-    _describe_figures(nb)
-    return nb
+def _label(parameters: Mapping[str, Any]) -> str:
+    """Return a name for the file of a run: its parameters, as in ``epochs=2,rate=0.1``."""
+    return quote(",".join(f"{name}={value}" for name, value in parameters.items()), safe=",=+")
 
 
-def _describe_figures(nb: NotebookNode) -> None:
-    """Store each figure's caption where nbconvert and screen readers look for it."""
-    for number, cell in enumerate(nb.cells):
-        figures = [o for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-        caption = _caption(nb.cells[number + 1 :]) if figures else ""
-        for output in figures:
-            output.metadata.pop("image/png", None)
-            if caption:
-                output.metadata["image/png"] = {"alt": caption}
-
-
-def _caption(cells: Sequence[NotebookNode]) -> str:
-    """Return the first paragraph in italics of the first text among `cells`, without markup."""
-    text = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
-    found = re.search(r"^\*(?!\*)(.+?)(?<!\*)\*(?!\*)", text, flags=re.M | re.S)
-    return re.sub(r"\s+", " ", re.sub(r"[$`*]", "", found[1])).strip() if found else ""
-
-
-def _refuse_paths(nb: NotebookNode, name: str) -> None:
-    """Raise a NotebookError if an output shows where this machine keeps the project or Python."""
-    private = {str(ROOT), sys.prefix, sys.base_prefix, str(Path.home())} - {"/", "/usr"}
-    pattern = re.compile(rf"(?<![\w.])({'|'.join(map(re.escape, private))})(?![\w-])")
-    for number, cell in enumerate(nb.cells, 1):
-        if found := pattern.search("\n".join(_texts(cell))):
-            where = f"{name}, cell {number} of {len(nb.cells)} (id {cell.get('id')})"
-            raise NotebookError(f"{where}: its output shows the path {found[0]}")
-
-
-def _texts(cell: NotebookNode) -> list[str]:
-    """Return the texts among a cell's outputs; pictures are not text."""
-    texts = []
-    for output in cell.get("outputs", []):
-        texts += [output.get("text", ""), *output.get("traceback", [])]
-        texts += [str(v) for mime, v in output.get("data", {}).items() if mime.startswith("text/")]
-    return texts
-
-
-def _read(path: str | os.PathLike) -> NotebookNode:
-    import nbformat
-
-    return nbformat.read(os.fspath(path), as_version=4)
-
-
-def _write(nb: NotebookNode, path: Path) -> None:
-    import nbformat
-
-    with whole(path) as temporary:
-        nbformat.write(nb, temporary)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path`, which takes its name when all has gone well.
-
-    So a reader finds what was there before or all that is new, and never a part.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
+def _finished(call: Call) -> RunResult | None:
+    """Return the result that is there already, from the same code and parameters, or None."""
+    path, values, output = call
     try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-# ---------------------------------------------------------------------------- the command line
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, sweep or execute notebooks and print what became of them; return the exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # a headline may have signs the terminal lacks
-    options = _parser().parse_args(arguments)
-    if options.action == "sweep":
-        return _sweep(options)
-    parameters = dict(options.parameters)
-    try:
-        paths = _chosen_paths(options.names, Path(options.folder), parameters)
-        if options.action == "run":
-            results = _run_all(paths, parameters, Path(options.output_dir), options.jobs)
-        else:
-            results = _execute_all(paths)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted: the notebooks at work left nothing behind.", file=sys.stderr)
-        return 130
-    return _summarise(results)
-
-
-def _chosen_paths(names: Sequence[str], folder: Path, parameters: Mapping[str, Any]) -> list[Path]:
-    """Return the paths of the named notebooks, or of all, if `parameters` suit them."""
-    if parameters and not names:
-        raise ValueError("parameters need a notebook, as in make run NB=10_mnist PARAMS=…")
-    wanted = [notebook_path(name, folder) for name in names or notebook_names(folder)]
-    paths = list(dict.fromkeys(wanted))
-    if not paths:
-        raise ValueError(f"there are no notebooks in {folder}")
-    for path in paths:
-        try:
-            _read(path)
-        except ValueError as error:
-            raise ValueError(f"{path} is no notebook: {error}") from None
-        _checked_parameters(path, parameters)
-    return paths
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m helpers.runs", description=__doc__)
-    actions = parser.add_subparsers(dest="action", required=True)
-    run = actions.add_parser("run", help="execute notebooks into runs/")
-    run.add_argument(
-        "-p", nargs=2, action="append", default=[], dest="parameters", metavar=("NAME", "VALUE")
+        nb = _read(output)
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return None
+    ours, theirs = (
+        [c.source for c in _own_cells(n) if c.cell_type == "code"] for n in (_read(path), nb)
     )
-    run.add_argument(
-        "--jobs", type=_jobs, help="notebooks at a time (default: one a core, up to 4)"
+    return (
+        _result(call, nb) if ours == theirs and nb.metadata.papermill.parameters == values else None
     )
-    execute = actions.add_parser("execute", help="re-execute notebooks in place and clean them")
-    execute.set_defaults(parameters=[])
-    for action in (run, execute):
-        action.add_argument("names", nargs="*", metavar="NOTEBOOK")
-    sweep = actions.add_parser("sweep", help="execute a notebook over a grid of parameters")
-    sweep.add_argument("name", metavar="NOTEBOOK")
-    sweep.add_argument("grid", nargs="+", metavar="PARAMETER=VALUE,VALUE,…")
-    sweep.add_argument("--scheduler", help="address of a Dask scheduler (default: a local cluster)")
-    sweep.add_argument("--workers", type=int, help="of the local cluster (default: one a core)")
-    for action in (run, sweep):
-        action.add_argument("--output-dir", default=RUNS, help="of the results (default: runs/)")
-    for action in (run, sweep, execute):
-        action.add_argument("--folder", default=NOTEBOOKS, help="of the notebooks")
-    return parser
 
 
-def _jobs(text: str) -> int:
-    jobs = int(text) if text.isdecimal() else 0
-    if jobs < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}, expected a whole number of at least 1")
-    return jobs
-
-
-def _sweep(options: argparse.Namespace) -> int:
-    """Sweep a notebook, print the table and the errors; return 1 if a run did not succeed."""
-    from helpers import sweeps
-
-    try:
-        path, grid = notebook_path(options.name, options.folder), _parsed_grid(options.grid)
-        sweeps._points(path, grid)  # before MNIST is fetched for nothing
-        _require_mnist(path, grid)
-        table = sweep(
-            options.name, grid, scheduler=options.scheduler, workers=options.workers,
-            output_dir=options.output_dir, folder=options.folder,
-        )  # fmt: skip
-    except (ValueError, OSError, RuntimeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nInterrupted: finished runs are kept, the next sweep goes on.", file=sys.stderr)
-        return 130
-    print(table.drop(columns=["error", "output"]).to_string(index=False), flush=True)
-    troubled = table[table.status != "ok"]
-    for row in troubled.itertuples():
-        _print_failure(row.status, row.error, row.output)
-    return 1 if len(troubled) else 0
-
-
-def _parsed_grid(axes: Sequence[str]) -> dict[str, list[str]]:
-    """Return a grid written as ``hidden_units=32,128 learning_rate=0.003``, its values as text."""
-    grid = {}
-    for axis in axes:
-        name, given, values = axis.partition("=")
-        if not name or not given:
-            raise ValueError(f"{axis!r} is no part of a grid, expected PARAMETER=VALUE,VALUE,…")
-        if name in grid:
-            raise ValueError(f"the grid has {name} twice, expected all its values in one place")
-        grid[name] = values.split(",")
-    return grid
-
-
-def _require_mnist(path: Path, grid: Mapping[str, Any]) -> None:
-    """Have MNIST here before several runs at once look for it; a ValueError says it is not."""
-    if "mnist" in grid.get("dataset", ["mnist"]) and reads_mnist(path) and not _obtain_mnist():
-        instead = "add dataset=digits for scikit-learn's 8×8 digits"
-        raise ValueError(f"{path.stem} needs MNIST: `make data` fetches it; or {instead}")
-
-
-def _run_all(
-    paths: Sequence[Path], parameters: Mapping[str, Any], output_dir: Path, jobs: int | None
-) -> list[RunResult]:
-    """Run the notebooks, `jobs` at a time, on the digits those that read MNIST if there is none."""
-    from helpers import pool, sweeps
-
-    on_mnist = [p for p in paths if "dataset" not in parameters and reads_mnist(p)]
-    values = {path: dict(parameters) for path in paths}
-    if on_mnist and not _obtain_mnist():
-        names = ", ".join(path.stem for path in on_mnist)
-        instead = f"*** NO MNIST: {names} on scikit-learn's 8×8 digits instead. ***"
-        print(f"{instead} `make data` fetches MNIST, MNIST_DIR= names a copy.", flush=True)
-        values |= {path: {**parameters, "dataset": "digits"} for path in on_mnist}
-    for output in [_output(path, output_dir) for path in paths]:
-        _discard_results(output)  # not one by one: an interruption must leave no earlier result
-    jobs = jobs or min(sweeps.cores(), MOST_JOBS)
-    together = [path for path in paths if jobs > 1 and not has_workers(path)]
-    together = together if len(together) > 1 else []
-    begin = _announcer(len(paths))
-    calls = [(path, values[path], output_dir) for path in together]
-    results = {result.name: result for result in pool.run_notebooks(calls, jobs, begin)}
-    for path in paths:
-        if path not in together:
-            begin(path)
-            results[path.stem] = outcome(path, values[path], output_dir, sys.stderr.isatty())
-    return [results[path.stem] for path in paths]
-
-
-def outcome(
-    path: Path, values: Mapping[str, Any], output_dir: Path, progress: bool = False
-) -> RunResult:
-    """Run the notebook at `path`, and return what becomes of it also where it fails."""
-    return _outcome(run_notebook, path, values, output_dir, progress=progress)
-
-
-def _execute_all(paths: Sequence[Path]) -> list[RunResult]:
-    begin, results = _announcer(len(paths)), []
-    for path in paths:
-        begin(path)
-        results.append(_outcome(execute_in_place, path, progress=sys.stderr.isatty()))
-    return results
-
-
-def _outcome(
-    action: Callable[..., RunResult], path: Path, *given: Any, **options: Any
-) -> RunResult:
-    """Return the result of `action`, or that it failed, which keeps no others from running."""
-    started = time.perf_counter()
-    try:
-        return action(path.stem, *given, folder=path.parent, **options)
-    except NotebookError as error:
-        reason, output = str(error), error.output
-    except Exception as error:  # a full disk, say
-        reason, output = f"{path.stem}: {type(error).__name__}: {error}", None
-    seconds = time.perf_counter() - started
-    return RunResult(path.stem, "failed", seconds, output=output, error=reason)
-
-
-def _announcer(total: int) -> Callable[[Path], None]:
-    """Return what prints which notebook begins now, and how many there are."""
-    numbers = itertools.count(1)
-    return lambda path: print(f"[{next(numbers)}/{total}] {path.stem}", flush=True)
-
-
-def _obtain_mnist() -> bool:
-    """Whether MNIST is here, if need be after an attempt to download it."""
-    if datasets.mnist_available():
-        return True
-    try:
-        datasets.fetch_mnist()
-    except datasets.DatasetError as error:
-        print(f"MNIST cannot be fetched: {error}", file=sys.stderr)
-        return False
-    return True
-
-
-def _summarise(results: Sequence[RunResult]) -> int:
-    """Print one line a notebook, then the failures; return 1 if there are any."""
-    width = max((len(result.name) for result in results), default=0)
-    print()
-    for result in results:
-        given = ", ".join(f"{name}={value}" for name, value in result.parameters.items())
-        outcome = result.headline if result.status == "ok" else "FAILED"
-        note = f"  ({given})" if given else ""
-        print(f"{result.name:{width}}  {result.seconds:6.1f} s  {outcome}{note}", flush=True)
-    failures = [result for result in results if result.status == "failed"]
-    for result in failures:
-        _print_failure(result.status, result.error, result.output)
-    return 1 if failures else 0
-
-
-def _print_failure(status: str, error: str, output: str | os.PathLike | None) -> None:
-    kept = f"; partial notebook: {os.path.relpath(output)}" if output else ""
-    print(f"{status.upper()} {error}{kept}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    # Being terminated is an interruption too: kernel and temporary files go.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+def _row(result: RunResult, taken: set[str]) -> dict[str, Any]:
+    """Return the row of a run; a metric gives way to what has its name already."""
+    metrics = {f"metric_{k}" if k in taken else k: v for k, v in result.metrics.items()}
+    told = [result.seconds, result.status, result.error, str(result.output or "")]
+    return {**result.parameters, **metrics, **dict(zip(COLUMNS, told, strict=True))}
