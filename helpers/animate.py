@@ -68,7 +68,7 @@ class Space:
         return seen[..., :2], seen[..., 2]
 
 
-def draw_space(
+def _draw_space(
     space: Space, frame: int, outputs: np.ndarray, classes: np.ndarray, *, size: float, ax: Axes
 ) -> list[Artist]:
     """Draw one frame of one space and return what was drawn: grid, samples, boundary.
@@ -186,7 +186,7 @@ def small_multiples(
     for row, space in zip(axes, spaces, strict=True):
         for ax, frame in zip(row, frames, strict=True):
             _draw_frame_of_reference(space, ax, named=ax is row[0])
-            draw_space(space, frame, outputs[frame], classes, size=1.8, ax=ax)
+            _draw_space(space, frame, outputs[frame], classes, size=1.8, ax=ax)
         row[0].text(-0.14, 0.5, space.name, transform=row[0].transAxes, rotation=90, ha="center",
                     va="center", fontweight="bold", fontsize=10)  # fmt: skip
     for ax, frame in zip(axes[0], frames, strict=True):
@@ -240,7 +240,7 @@ def _render(spaces: Sequence[Space], outputs, classes, captions: Sequence[str]) 
         drawn = [
             artist
             for space, ax in zip(spaces, panels, strict=True)
-            for artist in draw_space(space, frame, outputs[frame], classes, size=2.6, ax=ax)
+            for artist in _draw_space(space, frame, outputs[frame], classes, size=2.6, ax=ax)
         ]
         images.append(_png(canvas))
         for artist in drawn:
@@ -279,7 +279,7 @@ class Player:
 
     def _repr_html_(self) -> str:
         pictures = [base64.b64encode(image).decode() for image in self.images]
-        key = "player-" + hashlib.sha1("".join(pictures).encode()).hexdigest()[:12]
+        key = "player-" + hashlib.sha256("".join(pictures).encode()).hexdigest()[:12]
         texts = {"TITLE": escape(self.title), "LAST": str(len(pictures) - 1), "KEY": key}
         texts |= {"POSTER": pictures[-1], "MILLISECONDS": str(self.milliseconds)}
         # "</" would end the script early.
