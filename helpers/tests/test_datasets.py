@@ -295,9 +295,11 @@ def test_own_data_may_have_any_size(tmp_path, monkeypatch):
     data = datasets.load("own")
     assert (data.X_train.shape, data.X_test.shape) == ((5, 21), (4, 21))
     assert data.classes == tuple(range(12))
-    fill(tmp_path / "own", {NAMES[1]: idx(np.arange(4))})
-    with pytest.raises(DatasetError, match=r"^dataset is 'own', .* expected N images and N labels"):
-        datasets.load("own")
+    labels = idx(np.arange(4))
+    for wrong in ({NAMES[1]: labels}, dict.fromkeys(NAMES, labels)):  # too few; no images at all
+        fill(tmp_path / "own", wrong)
+        with pytest.raises(DatasetError, match=r"^dataset is 'own', .* N images and N labels"):
+            datasets.load("own")
 
 
 def test_a_misspelt_dataset_is_refused_with_what_may_stand_there():
