@@ -194,7 +194,7 @@ def _execute(path: Path, values: dict, environment: dict) -> tuple[NotebookNode,
                 progress_bar=False,
             )
         except RuntimeError as error:  # the kernel died, or did not start
-            reason = str(error)
+            reason = str(error) or type(error).__name__
     failed = reason or nb.metadata.papermill.exception
     return nb, _describe_failure(nb, path.stem, reason) if failed else ""
 
@@ -302,7 +302,8 @@ def run_many(
     """Execute notebooks on Dask, and yield what becomes of each as it ends.
 
     `jobs` at a time share the cores of this machine; by default one a core, but no more than four.
-    Or the workers of a `scheduler` execute them. What goes wrong costs its own result only.
+    Or the workers of a `scheduler` execute them. What goes wrong costs its own result only; an
+    interruption ends the kernels here and keeps what is complete.
     """
     from dask.system import CPU_COUNT
     from distributed import as_completed
@@ -421,12 +422,12 @@ def _finished(call: Call) -> RunResult | None:
         nb = _read(output)
     except (OSError, ValueError):  # there is none, or it is damaged
         return None
-    ours, theirs = (
-        [c.source for c in _own_cells(n) if c.cell_type == "code"] for n in (_read(path), nb)
-    )
-    return (
-        _result(call, nb) if ours == theirs and nb.metadata.papermill.parameters == values else None
-    )
+    given = nb.metadata.get("papermill", {}).get("parameters")
+    return _result(call, nb) if given == values and _code(nb) == _code(_read(path)) else None
+
+
+def _code(nb: NotebookNode) -> list[str]:
+    return [cell.source for cell in _own_cells(nb) if cell.cell_type == "code"]
 
 
 def _row(result: RunResult, taken: set[str]) -> dict[str, Any]:
