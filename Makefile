@@ -27,7 +27,7 @@ $(if $(UNKNOWN),$(error there is no variable $(UNKNOWN); there are: $(VARIABLES)
 PLACE = $(if $(OUT),--output-dir "$(OUT)")
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser coverage lock clean environment
+.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser lock clean environment
 
 # Tests share the processors among processes, so each keeps to one thread for its matrix products.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
@@ -44,6 +44,7 @@ run: environment  ## execute the notebooks into runs/; NB=10 for one, PARAMS="-p
 test: environment  ## lint, unit tests of helpers, and the committed outputs of every notebook
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check --quiet .
+	@$(PY) -m deptry --no-ansi .
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs --nbval --nbval-current-env \
 	  -n logical --maxprocesses 4 --dist loadscope $(ARGS)
 
@@ -60,19 +61,19 @@ sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_r
 	@$(PY) .ci/commands.py sweep $(NB) --grid $(GRID) $(SCHEDULER:%=--scheduler %) $(WORKERS:%=--jobs %) $(PLACE)
 
 bench: environment  ## time notebook 11 against the frameworks installed, with one thread and with all; writes runs/bench.json
-	@$(PY) -m helpers.bench
+	@$(PY) .ci/bench.py
 
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
-	@$(PY) -m helpers.editions student $(NB)
+	@$(PY) .ci/editions.py $(NB)
 
 slides: environment  ## a deck of slides for every notebook into build/slides/
-	@$(PY) -m helpers.pages slides $(NB)
+	@$(PY) .ci/pages.py slides $(NB)
 
 html: environment  ## a page for every notebook into build/html/, to read or print
-	@$(PY) -m helpers.pages html $(NB)
+	@$(PY) .ci/pages.py html $(NB)
 
 test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
-	@$(PY) .ci/matrix.py $(VARIANTS) $(if $(NB),--notebooks $(NB))
+	@$(PY) -m nox -f .ci/noxfile.py $(if $(VARIANTS),-s $(VARIANTS)) $(if $(NB),-- $(NB))
 
 test-faults: environment  ## the slow tests: planted bugs, broken transfers, kills at random moments
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m faults helpers/tests $(ARGS)
@@ -80,16 +81,13 @@ test-faults: environment  ## the slow tests: planted bugs, broken transfers, kil
 test-browser: environment  ## JupyterLab, slides and pages in headless Chromium; screenshots in runs/browser/
 	@$(PY) -m pytest -q -rs -m browser helpers/tests/browser $(ARGS)
 
-coverage: environment  ## lines and branches of helpers that its tests reach; fails below 95 %
-	@$(ONE_THREAD) $(PY) -m pytest -q --cov --cov-report=term helpers/tests $(ARGS)
-
 lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
 	@$(PY) -m uv pip compile pyproject.toml --extra dev --output-file requirements.txt $(UPGRADE) \
 	  --universal --python-version 3.11 --only-binary :all: --generate-hashes --no-emit-index-url \
 	  --custom-compile-command 'make lock' --quiet
 
 clean:  ## remove results and caches; keep .venv, the data, and the editions in build, where somebody may have worked
-	@rm -rf runs build/slides build/html .pytest_cache .ruff_cache .hypothesis .coverage*
+	@rm -rf runs build/slides build/html .pytest_cache .ruff_cache .hypothesis
 	@find helpers notebooks .ci -depth \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.tmp' \) -exec rm -rf {} +
 
 environment:

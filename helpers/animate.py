@@ -22,7 +22,6 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from helpers import arguments
 from helpers.style import CLASS_COLORS, CLASS_MARKERS, INK, MUTED
 
 _TINTS = LinearSegmentedColormap.from_list("output", ["#C3CED4", "#FFFFFF", "#F5CBE0"])
@@ -56,29 +55,6 @@ class Space:
     limits: tuple[float, float] = (0.0, 1.0)
     view: tuple[float, float] = (25.0, -60.0)
 
-    def __post_init__(self):
-        """Refuse arrays that do not fit each other."""
-        for name, axes in (("grid", 4), ("samples", 3)):
-            form = "(F, R, K, d)" if name == "grid" else "(F, N, d)"
-            expected = f"{form} with d = 2 or 3"
-            array = arguments.array(name, getattr(self, name), axes, expected=expected)
-            if array.shape[-1] not in (2, 3):
-                raise ValueError(f"{name} has shape {array.shape}, expected {expected}")
-            object.__setattr__(self, name, array.astype(float))
-        if min(self.grid.shape[1:3]) < 2:
-            raise ValueError(f"grid has shape {self.grid.shape}, expected R and K of at least 2")
-        expected = (len(self.grid), self.samples.shape[1], self.grid.shape[-1])
-        if self.samples.shape != expected:
-            raise ValueError(
-                f"samples has shape {self.samples.shape}, expected {expected} like grid"
-            )
-        arguments.sequence("labels", self.labels, self.grid.shape[-1])
-        for name in ("limits", "view"):
-            for value in arguments.sequence(name, getattr(self, name), 2):
-                arguments.number(name, value)
-        if not self.limits[0] < self.limits[1]:
-            raise ValueError(f"limits is {self.limits}, expected a low and a higher number")
-
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the picture ``(…, 2)`` and the nearness ``(…)`` of points ``(…, d)``."""
         if points.shape[-1] == 2:
@@ -92,7 +68,7 @@ class Space:
         return seen[..., :2], seen[..., 2]
 
 
-def draw_space(
+def _draw_space(
     space: Space, frame: int, outputs: np.ndarray, classes: np.ndarray, *, size: float, ax: Axes
 ) -> list[Artist]:
     """Draw one frame of one space and return what was drawn: grid, samples, boundary.
@@ -185,33 +161,6 @@ def _name_axis(axis: int, label: str, edges, flat: np.ndarray, back: int, ax: Ax
     ax.text(away * x, away * y, label, ha="center", va="center", fontsize=9)
 
 
-def _check(spaces: Sequence[Space], outputs, classes, captions) -> tuple[np.ndarray, np.ndarray]:
-    """Return outputs and classes as arrays once everything fits the first space."""
-    if not arguments.sequence("spaces", spaces):
-        raise ValueError("spaces is empty, expected at least one Space")
-    for space in spaces:
-        if not isinstance(space, Space):
-            raise TypeError(f"spaces holds a {type(space).__name__}, expected Space")
-    grid, samples = spaces[0].grid.shape[:3], spaces[0].samples.shape[:2]
-    for space in spaces[1:]:
-        if (space.grid.shape[:3], space.samples.shape[:2]) != (grid, samples):
-            raise ValueError(
-                f"space {space.name!r} has a grid {space.grid.shape} and samples "
-                f"{space.samples.shape}, expected {(*grid, 'd')} and {(*samples, 'd')} "
-                f"like {spaces[0].name!r}"
-            )
-    outputs = arguments.array("outputs", outputs).astype(float)
-    classes = arguments.array("classes", classes)
-    if outputs.shape != grid:
-        raise ValueError(f"outputs has shape {outputs.shape}, expected {grid} like the grid")
-    if classes.shape != samples[1:]:
-        raise ValueError(f"classes has shape {classes.shape}, expected {samples[1:]} of 0 and 1")
-    if not np.isin(classes, (0, 1)).all():
-        raise ValueError(f"classes holds {np.unique(classes)[:3]}, expected 0 and 1")
-    arguments.sequence("captions", captions, grid[0])
-    return outputs, classes
-
-
 def small_multiples(
     spaces: Sequence[Space],
     outputs: np.ndarray,
@@ -223,15 +172,10 @@ def small_multiples(
 ) -> np.ndarray:
     """Draw chosen frames side by side, one row per space; return the Axes ``(spaces, frames)``.
 
-    Takes the arguments of `player` and raises its errors; besides, ``frames`` must index them.
+    Takes the arguments of `player`, and the numbers of the frames, counted from 0.
     """
     import matplotlib.pyplot as plt
 
-    outputs, classes = _check(spaces, outputs, classes, captions)
-    if not arguments.sequence("frames", frames):
-        raise ValueError("frames is empty, expected numbers of frames")
-    for frame in frames:
-        arguments.count("frames", frame, least=0, most=len(captions) - 1)
     side = 7.6 / len(frames)
     height = side * len(spaces) + 0.8
     figure, axes = plt.subplots(
@@ -242,7 +186,7 @@ def small_multiples(
     for row, space in zip(axes, spaces, strict=True):
         for ax, frame in zip(row, frames, strict=True):
             _draw_frame_of_reference(space, ax, named=ax is row[0])
-            draw_space(space, frame, outputs[frame], classes, size=1.8, ax=ax)
+            _draw_space(space, frame, outputs[frame], classes, size=1.8, ax=ax)
         row[0].text(-0.14, 0.5, space.name, transform=row[0].transAxes, rotation=90, ha="center",
                     va="center", fontweight="bold", fontsize=10)  # fmt: skip
     for ax, frame in zip(axes[0], frames, strict=True):
@@ -274,14 +218,7 @@ def player(
         What the animation shows, for those who cannot see it.
     milliseconds : int
         How long one frame stays.
-
-    Raises
-    ------
-    ValueError
-        When a shape does not fit the first space, or values are not finite.
     """
-    outputs, classes = _check(spaces, outputs, classes, captions)
-    arguments.count("milliseconds", milliseconds)
     images = _render(spaces, outputs, classes, captions)
     return Player(tuple(images), tuple(captions), title, milliseconds)
 
@@ -303,7 +240,7 @@ def _render(spaces: Sequence[Space], outputs, classes, captions: Sequence[str]) 
         drawn = [
             artist
             for space, ax in zip(spaces, panels, strict=True)
-            for artist in draw_space(space, frame, outputs[frame], classes, size=2.6, ax=ax)
+            for artist in _draw_space(space, frame, outputs[frame], classes, size=2.6, ax=ax)
         ]
         images.append(_png(canvas))
         for artist in drawn:
@@ -342,7 +279,7 @@ class Player:
 
     def _repr_html_(self) -> str:
         pictures = [base64.b64encode(image).decode() for image in self.images]
-        key = "player-" + hashlib.sha1("".join(pictures).encode()).hexdigest()[:12]
+        key = "player-" + hashlib.sha256("".join(pictures).encode()).hexdigest()[:12]
         texts = {"TITLE": escape(self.title), "LAST": str(len(pictures) - 1), "KEY": key}
         texts |= {"POSTER": pictures[-1], "MILLISECONDS": str(self.milliseconds)}
         # "</" would end the script early.

@@ -1,24 +1,25 @@
 """Every data set of the series, made or loaded.
 
 ``step_data``, ``circles``, ``moons`` and ``resistance_isolates`` draw their points; ``load_digits``
-reads the digits bundled with scikit-learn; ``load_mnist`` reads MNIST from disk, after a verified
-download if need be. ``python -m helpers.datasets`` (``make data``) fetches MNIST ahead of time.
+reads the digits that come with scikit-learn, ``load_mnist`` MNIST, which it downloads if need be;
+``load`` takes what a notebook's parameter `dataset` says. ``python -m helpers.datasets`` (``make
+data``) fetches MNIST ahead of time.
 """
 
+import gzip
 import hashlib
+import io
 import math
 import os
 import signal
 import sys
 import time
-import warnings
+import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from helpers import arguments
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -26,20 +27,12 @@ ISOLATE_CLASSES = ("susceptible", "intermediate", "resistant")
 ISOLATE_MEANS = np.array(  # (3, 5), one row per class
     [[-1.0, -0.5, 0.3, -0.8, 0.2], [0.5, 0.8, -0.4, 0.3, 0.7], [1.2, -0.3, 1.0, 1.0, -0.5]]
 )
-ISOLATE_MEANS.setflags(write=False)
 ISOLATE_SD = 0.9  # of every feature, in every class
-
-
-class DatasetError(Exception):
-    """A data file is missing, damaged, or could not be fetched or written."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A train/test split; rows are samples.
-
-    ``X_*`` have shape (N, n_0), ``y_*`` hold class indices (N,), and ``classes[k]`` names class k.
-    """
+    """A train/test split: inputs ``X_*`` (N, n_0), class indices ``y_*`` (N,), class names."""
 
     X_train: np.ndarray
     y_train: np.ndarray
@@ -59,7 +52,6 @@ def step_data(n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
 
     The labels are -1 or +1, never 0: with an odd `n`, the middle point x = 0 is labelled +1.
     """
-    arguments.count("n", n, least=2)
     x = np.linspace(-5.0, 5.0, n)  # (n,)
     if n % 2:
         x[n // 2] = 0.0  # linspace may miss it by a rounding
@@ -69,52 +61,23 @@ def step_data(n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
 def circles(
     n: int, *, factor: float, noise: float, seed: int | np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` shuffled points on two concentric circles (``sklearn.datasets.make_circles``).
+    """Draw `n` shuffled points X (n, 2) on two circles around 0, with classes y (n,).
 
-    Parameters
-    ----------
-    n
-        Number of points, at least 2.
-    factor
-        Radius of the inner circle (class 1) over that of the outer one (class 0), in (0, 1).
-    noise
-        Standard deviation of the Gaussian noise added to each coordinate, at least 0.
-    seed
-        An integer, or a ``RandomState``: the draws advance it, and more can be drawn from it.
-
-    Returns
-    -------
-    X, y
-        float64 (n, 2) and int64 (n,).
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming the argument, what was given and what was expected.
+    Class 0 has radius 1, class 1 the radius `factor`; `noise` is the standard deviation added to
+    each coordinate. A ``RandomState`` as `seed` is advanced, and more can be drawn from it.
     """
-    arguments.count("n", n, least=2)
-    _check_seed(seed)
-    if factor == 0:  # every other bad value of factor and noise is scikit-learn's to refuse
-        raise ValueError("factor is 0, expected a number between 0 and 1, both excluded")
     from sklearn.datasets import make_circles
 
-    X, y = make_circles(n, factor=factor, noise=noise, random_state=seed)
-    return X, y.astype(np.int64)
+    return make_circles(n, factor=factor, noise=noise, random_state=seed)
 
 
 def moons(
     n: int, *, noise: float, seed: int | np.random.RandomState
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` shuffled points on two interleaving half circles (``sklearn.datasets.make_moons``).
-
-    Arguments, results and errors are those of `circles`, without `factor`.
-    """
-    arguments.count("n", n, least=2)
-    _check_seed(seed)
+    """Draw `n` shuffled points X (n, 2) on two interleaving half circles, with classes y (n,)."""
     from sklearn.datasets import make_moons
 
-    X, y = make_moons(n, noise=noise, random_state=seed)
-    return X, y.astype(np.int64)
+    return make_moons(n, noise=noise, random_state=seed)
 
 
 def resistance_isolates(seed: int = 42) -> Dataset:
@@ -124,145 +87,84 @@ def resistance_isolates(seed: int = 42) -> Dataset:
     of the five standardised features. The legacy generator and the order of the draws (classes
     in turn, then one permutation) are those of the published run, which notebook 09 reproduces.
     """
-    _check_seed(seed)
-    rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+    rng = np.random.RandomState(seed)
     X = np.vstack([m + ISOLATE_SD * rng.standard_normal((200, 5)) for m in ISOLATE_MEANS])
-    y = np.repeat(np.arange(3, dtype=np.int64), 200)
     order = rng.permutation(600)
-    X, y = X[order], y[order]  # (600, 5), (600,)
+    X, y = X[order], np.repeat(np.arange(3), 200)[order]  # (600, 5), (600,)
     return Dataset(X[:480], y[:480], X[480:], y[480:], ISOLATE_CLASSES)
 
 
 def load_digits() -> Dataset:
-    """Return scikit-learn's bundled 8×8 handwritten digits, 1437 to train on and 360 to test.
-
-    ``X`` is float64 (N, 64) scaled from 0…16 to [0, 1], ``y`` int64. The split is fixed and keeps
-    the share of every digit the same on both sides.
-    """
+    """Return 1797 handwritten digits of 8×8 pixels in [0, 1], always split 1437/360."""
     from sklearn import datasets as bundled
     from sklearn.model_selection import train_test_split
 
     X, y = bundled.load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
-        X / 16, y.astype(np.int64), test_size=0.2, stratify=y, random_state=0
+        X / 16, y, test_size=0.2, stratify=y, random_state=0
     )
     return Dataset(X_train, y_train, X_test, y_test, tuple(range(10)))
 
 
-def _check_seed(seed: int | np.random.RandomState) -> None:
-    if isinstance(seed, np.random.RandomState):
-        return
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed is {seed!r}, expected an integer or a numpy.random.RandomState")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"seed is {seed}, expected 0 to 2**32 - 1")
-
-
-@dataclass(frozen=True)
-class MnistFile:
-    """One of MNIST's files: its name, and the hash and array shape of its unpacked content."""
-
-    name: str
-    sha256: str
-    shape: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes of the unpacked file: a four-byte magic, a four-byte size per axis, the data."""
-        return 4 + 4 * len(self.shape) + math.prod(self.shape)
-
-    @property
-    def size_limit(self) -> int:
-        """Bytes no honest file exceeds: gzip adds well under 1 % to what it cannot compress."""
-        return self.size + self.size // 100 + 1024
-
-
-MNIST_FILES = (  # in the order of Dataset's fields
-    MnistFile(
-        "train-images-idx3-ubyte",
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        (60000, 28, 28),
-    ),
-    MnistFile(
-        "train-labels-idx1-ubyte",
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        (60000,),
-    ),
-    MnistFile(
-        "t10k-images-idx3-ubyte",
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        (10000, 28, 28),
-    ),
-    MnistFile(
-        "t10k-labels-idx1-ubyte",
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        (10000,),
-    ),
-)
+MNIST_FILES = {  # SHA-256 of the unpacked content, for gzip wrappers differ between mirrors
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 MNIST_HOME = REPOSITORY / "data" / "mnist"
-MNIST_REMEDY = (
-    "To mend it, run `make data`, which fetches the files into data/mnist/, "
-    "or set MNIST_DIR= to a folder that holds good copies"
-)
+MNIST_LIMIT = 50_000_000  # bytes, packed or not; the largest file has 47,040,016
 MNIST_TIMEOUT = 30.0  # seconds without a byte before a mirror is given up
-MNIST_DEADLINE = 900.0  # seconds for one file in all
 STALE_AFTER = 600.0  # seconds after which a temporary file belongs to nobody
+
+
+class DatasetError(Exception):
+    """A data file is missing, damaged, or could not be fetched or written."""
+
+
+def load(dataset: str) -> Dataset:
+    """Return "mnist", "digits", or data of your own from a folder.
+
+    The folder has four files with MNIST's names and format, but images of any number and size.
+    """
+    named = {"mnist": load_mnist, "digits": load_digits}
+    if dataset in named:
+        return named[dataset]()
+    try:
+        return _split([_read(path) for path in _paths(_folder(dataset)).values()])
+    except DatasetError as error:
+        expected = "expected 'mnist', 'digits' or a folder with data of your own"
+        raise DatasetError(f"dataset is {dataset!r}, {expected}: {error}") from None
 
 
 @contextmanager
 def _with_remedy():
-    """Add to a DatasetError what the reader can do about it."""
+    """Add to what is wrong with a file what the reader can do about it."""
     try:
         yield
-    except DatasetError as error:
-        raise DatasetError(f"{error}. {MNIST_REMEDY}.") from None
+    except (DatasetError, OSError) as error:
+        raise DatasetError(
+            f"{error}. To mend it, run `make data` without MNIST_DIR=, which fetches the files "
+            "into data/mnist/, or set MNIST_DIR= to a folder that holds good copies."
+        ) from error
 
 
-@_with_remedy()
 def load_mnist(directory: str | os.PathLike | None = None, download: bool = True) -> Dataset:
-    """Return MNIST: 60000 training and 10000 test images of handwritten digits.
+    """Return MNIST, 60000 training and 10000 test images of handwritten digits.
 
-    Read from the first complete copy in `directory`, in ``$MNIST_DIR`` (from the working directory
-    or, failing that, from the project folder if it is relative), and in ``data/mnist/``. A file
-    counts with or without ``.gz``; if both are there, the ``.gz`` one is read. A place that lacks
-    a file is passed over, with a warning if it was named; a damaged file is an error, because
-    reading another copy would hide it. With no complete copy, the files are downloaded into
-    ``data/mnist/``.
-
-    Returns
-    -------
-    Dataset
-        ``X`` float32 (N, 784) in [0, 1], ``y`` int64 (N,), classes 0…9.
-
-    Raises
-    ------
-    DatasetError
-        Naming the file, what is wrong with it and how to mend it.
+    It is read from `directory`, from ``$MNIST_DIR`` or, if neither is given, from ``data/mnist/``,
+    into which it is downloaded if need be. The images are float32 (N, 784) in [0, 1]. A
+    DatasetError says which file is missing or damaged, and what to do about it.
     """
-    folder = mnist_available(directory)
-    if folder is None:
-        if not download:
-            lacking = [f"{place} lacks {_missing(at)[0]}" for place, at in _places(directory)]
-            raise DatasetError(f"MNIST: no complete copy found ({'; '.join(lacking)})")
-        folder = MNIST_HOME
-        _fetch_missing(folder)
-    X_train, y_train, X_test, y_test = (_read(folder, file) for file in MNIST_FILES)
-    y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
-    return Dataset(_scaled(X_train), y_train, _scaled(X_test), y_test, tuple(range(10)))
-
-
-@_with_remedy()
-def fetch_mnist(directory: str | os.PathLike | None = None) -> list[str]:
-    """Download what is missing or damaged in `directory` (default ``data/mnist/``).
-
-    Good files are left alone. Returns the names of the files fetched; raises a DatasetError when
-    one can neither be found whole at any mirror nor be written.
-    """
-    return _fetch_missing(MNIST_HOME if directory is None else _folder(directory))
+    folder = _mnist_folder(directory)
+    if download and folder == MNIST_HOME and not mnist_available(folder):
+        fetch_mnist()
+    with _with_remedy():
+        return _split([_read(path, MNIST_FILES[name]) for name, path in _paths(folder).items()])
 
 
 def mnist_available(directory: str | os.PathLike | None = None) -> Path | None:
@@ -271,230 +173,150 @@ def mnist_available(directory: str | os.PathLike | None = None) -> Path | None:
     It looks at names only, so it is quick. A damaged copy counts as available: loading it then
     fails with the reason, which is better than to go on without MNIST and not say why.
     """
-    *named, (_, home) = _places(directory)
-    for place, folder in named:
-        if not (missing := _missing(folder)):
-            return folder
-        warnings.warn(f"{place} lacks {missing[0]}; looking further for MNIST", stacklevel=2)
-    return None if _missing(home) else home
+    folder = _mnist_folder(directory)
+    with suppress(DatasetError, OSError):
+        return _paths(folder) and folder
+    return None
 
 
-def parse_idx(data: bytes, name: str = "IDX data") -> np.ndarray:
-    """Return the uint8 array of 1 to 3 axes stored in `data`, as a read-only view of it.
+@_with_remedy()
+def fetch_mnist() -> list[str]:
+    """Download what is missing or damaged in ``data/mnist/``; return the names of these files."""
+    from tqdm import tqdm
 
-    The IDX format is a magic number (two zero bytes, the element type, the number of axes), the
-    length of each axis as a big-endian uint32, and then the elements, row by row.
-    A DatasetError beginning with `name` says what is malformed.
-    """
-    if len(data) < 4 or data[0] or data[1]:
-        raise DatasetError(f"{name}: begins with {bytes(data[:4])!r}, which is no IDX magic number")
-    kind, axes = data[2], data[3]
-    if kind != 0x08:
-        raise DatasetError(f"{name}: has IDX element type 0x{kind:02x}, expected 0x08 (uint8)")
-    if not 1 <= axes <= 3:
-        raise DatasetError(f"{name}: has {axes} axes, expected 1 to 3")
-    start = 4 + 4 * axes
-    if len(data) < start:
-        raise DatasetError(f"{name}: is cut short in its header, after {len(data)} bytes")
-    shape = tuple(int.from_bytes(data[i : i + 4], "big") for i in range(4, start, 4))
-    if 0 in shape:
-        raise DatasetError(f"{name}: declares shape {shape}, which holds nothing")
-    if len(data) != start + math.prod(shape):
-        raise DatasetError(
-            f"{name}: is {len(data)} bytes long, expected {start + math.prod(shape)}"
-            f" for its declared shape {shape}"
-        )
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape)
-
-
-def _scaled(images: np.ndarray) -> np.ndarray:
-    """Return uint8 images (N, rows, columns) as float32 (N, rows·columns) in [0, 1]."""
-    return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
-
-
-def _folder(directory: str | os.PathLike) -> Path:
-    if not isinstance(directory, (str, os.PathLike)):
-        raise TypeError(f"directory is {directory!r}, expected a path or None")
-    return Path(os.path.expanduser(directory))
-
-
-def _places(directory: str | os.PathLike | None) -> list[tuple[str, Path]]:
-    """Return the folders to look in, in order, each with the words that name it."""
-    places = []
-    if directory is not None:
-        folder = _folder(directory)
-        places.append((f"directory {folder}", folder))
-    if from_environment := os.environ.get("MNIST_DIR"):
-        folder = _folder(from_environment)
-        # Notebooks run in notebooks/, while MNIST_DIR is typed next to `make`, one level up.
-        folder = folder if os.path.isdir(folder) else REPOSITORY / folder
-        places.append((f"MNIST_DIR {folder}", folder))
-    return [*places, (f"the default {MNIST_HOME}", MNIST_HOME)]
-
-
-def _missing(folder: Path) -> list[str]:
-    return [file.name for file in MNIST_FILES if _locate(folder, file) is None]
-
-
-def _locate(folder: Path, file: MnistFile) -> Path | None:
-    # .gz first: a fetched file is a .gz, and has to win over a damaged one without.
-    candidates = (folder / f"{file.name}.gz", folder / file.name)
-    return next((path for path in candidates if os.path.isfile(path)), None)
-
-
-def _read(folder: Path, file: MnistFile) -> np.ndarray:
-    """Return the verified array of `file` in `folder`."""
-    path = _locate(folder, file)
-    if path is None:
-        raise DatasetError(f"{folder / file.name}: is missing")
-    try:
-        with open(path, "rb") as handle:
-            raw = handle.read(file.size_limit + 1)
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return _decode(raw, file, str(path))
-
-
-def _decode(raw: bytes, file: MnistFile, source: str) -> np.ndarray:
-    """Unpack, parse and verify the bytes of `file`, which came from `source`."""
-    if len(raw) > file.size_limit:
-        raise DatasetError(f"{source}: is longer than the {file.size_limit} bytes it may have")
-    if raw[:64].lstrip().startswith(b"<"):
-        raise DatasetError(f"{source}: is a web page, not data")
-    # A browser may have unpacked the file and kept its name, so the content decides.
-    content = _gunzip(raw, file.size, source) if raw.startswith(b"\x1f\x8b") else raw
-    array = parse_idx(content, source)
-    if array.shape != file.shape:
-        raise DatasetError(f"{source}: holds shape {array.shape}, expected {file.shape}")
-    digest = hashlib.sha256(content).hexdigest()
-    if digest != file.sha256:
-        raise DatasetError(f"{source}: unpacked, has SHA-256 {digest}, expected {file.sha256}")
-    return array
-
-
-def _gunzip(raw: bytes, size: int, source: str) -> bytes:
-    """Unpack `raw`, stopping one byte after `size`: a gzip bomb never goes off."""
-    import gzip
-    import io
-    import zlib
-
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as handle:
-            content = handle.read(size + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        raise DatasetError(f"{source}: is cut short or damaged ({error})") from error
-    if len(content) > size:
-        raise DatasetError(f"{source}: unpacks to more than the expected {size} bytes")
-    return content
-
-
-def _fetch_missing(folder: Path) -> list[str]:
-    """Fetch what is missing or damaged in `folder`; return the names."""
+    if (named := _mnist_folder()) != MNIST_HOME:
+        _paths(named)  # which says what is wrong with a folder that nothing is fetched into
+    for left in MNIST_HOME.glob(".*.tmp"):  # by a process that was killed
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > STALE_AFTER:
+                left.unlink()
     fetched = []
-    _remove_stale(folder)
-    for file in MNIST_FILES:
-        if not _is_good(folder, file):
-            _store(folder, file, _download(file))
-            fetched.append(file.name)
+    for name, sha256 in tqdm(MNIST_FILES.items(), desc="MNIST", unit="file"):
+        with suppress(DatasetError, OSError):
+            _read(_locate(MNIST_HOME, name), sha256)
+            continue  # it is good
+        _store(name, _download(name, sha256))
+        fetched.append(name)
     return fetched
 
 
-def _is_good(folder: Path, file: MnistFile) -> bool:
+def _folder(path: str | os.PathLike) -> Path:
+    """Return a folder as seen from here or, as notebooks run elsewhere, from the project."""
+    folder = Path(path).expanduser()
+    return (folder if folder.exists() else REPOSITORY / folder).resolve()
+
+
+def _mnist_folder(directory: str | os.PathLike | None = None) -> Path:
+    named = directory or os.environ.get("MNIST_DIR")
+    return _folder(named) if named else MNIST_HOME
+
+
+def _paths(folder: Path) -> dict[str, Path]:
+    return {name: _locate(folder, name) for name in MNIST_FILES}
+
+
+def _locate(folder: Path, name: str) -> Path:
+    """Find a file, also with a dot in its name, in MNIST/raw, or in a folder of its own name."""
+    names = (name, name.replace("-idx", ".idx"))
+    for place in (folder, folder / "raw", folder / "MNIST" / "raw", *(folder / n for n in names)):
+        # .gz first: a fetched file is a .gz, and has to win over a damaged one without.
+        for path in (place / f"{n}{suffix}" for n in names for suffix in (".gz", "")):
+            if path.is_file():
+                return path
+    if not folder.is_dir():
+        wrong = "is a file, expected a folder" if folder.exists() else "does not exist"
+        raise DatasetError(f"{folder} {wrong}")
+    found = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
+    raise DatasetError(f"{folder} lacks {name} (or {name}.gz); it holds {found}")
+
+
+def _read(path: Path, sha256: str | None = None) -> np.ndarray:
     try:
-        _read(folder, file)
-    except DatasetError:
-        return False
-    return True
+        return _decode(path.read_bytes(), sha256)
+    except DatasetError as error:
+        raise DatasetError(f"{path} {error}") from None
 
 
-def _download(file: MnistFile) -> bytes:
-    """Return the packed, verified bytes of `file` from the first mirror that has them whole."""
+def _decode(raw: bytes, sha256: str | None = None) -> np.ndarray:
+    """Return the uint8 array in an IDX file, packed or not, verified if a hash is given.
+
+    IDX is two zero bytes, the type (8: bytes), the number of axes, the length of each axis as a
+    big-endian uint32, and the entries, row by row.
+    """
+    content = raw
+    if raw.startswith(b"\x1f\x8b"):  # the name says little: browsers unpack and keep the .gz
+        try:
+            with gzip.open(io.BytesIO(raw)) as file:
+                content = file.read(MNIST_LIMIT if sha256 else -1)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DatasetError(f"is cut short or damaged ({error})") from error
+    axes = content[3] if content.startswith(b"\0\0\x08") and len(content) > 3 else 0
+    start = 4 + 4 * axes
+    shape = tuple(int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4))
+    if not 1 <= axes <= 3 or 0 in shape or len(content) != start + math.prod(shape):
+        begin = f"{len(content)} bytes that begin with {content[:12]!r}"
+        raise DatasetError(f"is no IDX file, or not a whole one: {begin}")
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        other = f"is a sound IDX file of shape {shape}, but not MNIST: its SHA-256 is another"
+        raise DatasetError(f"{other}; data of your own are read by dataset = their folder")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _split(arrays: list[np.ndarray]) -> Dataset:
+    """Return the four arrays as a data set, images scaled from 0…255 to [0, 1]."""
+    shapes, (X_train, y_train, X_test, y_test) = [array.shape for array in arrays], arrays
+    (n, *size), (m, *_) = X_train.shape, X_test.shape
+    if shapes != [(n, *size), (n,), (m, *size), (m,)] or len(size) != 2:
+        raise DatasetError(f"arrays have shapes {shapes}, expected N images and N labels, twice")
+    X_train, X_test = (
+        np.divide(X.reshape(len(X), -1), 255, dtype=np.float32) for X in (X_train, X_test)
+    )  # (N, n_0)
+    y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
+    classes = range(max(y_train.max(), y_test.max()) + 1)
+    return Dataset(X_train, y_train, X_test, y_test, tuple(classes))
+
+
+def _download(name: str, sha256: str) -> bytes:
+    """Return the packed, verified bytes of a file from the first mirror that has them whole."""
     from http.client import HTTPException
+    from urllib.request import urlopen
 
     failures = []
     for mirror in MNIST_MIRRORS:
-        url = f"{mirror}{file.name}.gz"
         try:
-            raw = _get(url, file)
-            _decode(raw, file, url)
+            with urlopen(f"{mirror}{name}.gz", timeout=MNIST_TIMEOUT) as response:
+                raw = response.read(MNIST_LIMIT)
+            _decode(raw, sha256)
             return raw
-        except DatasetError as error:
-            failures.append(str(error))
-        except (OSError, HTTPException, ValueError) as error:  # the last of an odd redirect
-            failures.append(f"{url}: {str(error) or type(error).__name__}")
-    raise DatasetError(f"{file.name}.gz: no mirror delivers it ({'; '.join(failures)})")
+        except (DatasetError, OSError, HTTPException, ValueError) as error:
+            failures.append(f"{mirror}{name}.gz {error}".strip())
+    raise DatasetError(f"no mirror delivers {name}.gz: {'; '.join(failures)}")
 
 
-def _get(url: str, file: MnistFile) -> bytes:
-    """Return the body at `url`, held in memory, with a progress bar."""
-    from urllib.request import Request, urlopen
-
-    from tqdm import tqdm
-
-    request = Request(url, headers={"User-Agent": "Mozilla/5.0 (compatible; helpers.datasets)"})
-    body = bytearray()
-    deadline = time.monotonic() + MNIST_DEADLINE
-    with urlopen(request, timeout=MNIST_TIMEOUT) as response:
-        length = response.length  # None if the server does not say
-        with tqdm(total=length, desc=file.name, unit="B", unit_scale=True) as bar:
-            while chunk := response.read1(1 << 16):
-                body += chunk
-                bar.update(len(chunk))
-                if len(body) > file.size_limit:
-                    raise DatasetError(f"{url}: sends more than {file.size_limit} bytes")
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"not finished after {MNIST_DEADLINE:g} seconds")
-    if length is not None and len(body) < length:
-        raise DatasetError(f"{url}: the connection was cut after {len(body)} of {length} bytes")
-    return bytes(body)
-
-
-def _store(folder: Path, file: MnistFile, raw: bytes) -> None:
-    """Write verified bytes to a file of their own, then rename it: readers see all or nothing."""
-    path = folder / f"{file.name}.gz"
-    temporary = folder / f".{file.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
+def _store(name: str, raw: bytes) -> None:
+    """Write to a file of its own, then rename it: readers see all or nothing."""
+    MNIST_HOME.mkdir(parents=True, exist_ok=True)
+    temporary = MNIST_HOME / f".{name}.{os.urandom(4).hex()}.tmp"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as handle:
-            handle.write(raw)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        # Another process may have been quicker, and on Windows may hold its copy open.
-        if not _is_good(folder, file):
-            reason = error.strerror or error
-            raise DatasetError(f"{path}: cannot be written ({reason})") from error
+        temporary.write_bytes(raw)
+        temporary.replace(MNIST_HOME / f"{name}.gz")
     finally:
-        with suppress(OSError):  # normally it has its new name by now
-            temporary.unlink()
+        temporary.unlink(missing_ok=True)
 
 
-def _remove_stale(folder: Path) -> None:
-    """Remove what a process killed in the middle of `_store` has left, sparing one at work."""
-    for file in MNIST_FILES:
-        for path in folder.glob(f".{file.name}.*.tmp"):
-            with suppress(OSError):  # its owner may just have renamed it
-                if time.time() - path.stat().st_mtime > STALE_AFTER:
-                    path.unlink()
-
-
-def main() -> int:
-    """Fetch MNIST into ``data/mnist/`` and say so in one line; return the exit code."""
+def main() -> None:
+    """Fetch MNIST into ``data/mnist/`` and say in one line what was done, or why it was not."""
     try:
         fetched = fetch_mnist()
     except DatasetError as error:
-        print(f"MNIST is not complete. {error}", file=sys.stderr)
-        return 1
+        sys.exit(f"MNIST is not complete. {error}")
     except KeyboardInterrupt:
-        print("Stopped. What has arrived whole is kept; `make data` goes on.", file=sys.stderr)
-        return 130
+        sys.exit("Stopped. What has arrived whole is kept; `make data` goes on.")
     done = f"fetched {', '.join(fetched)}" if fetched else "already there and verified"
     print(f"MNIST in {MNIST_HOME}: {done}.")
-    return 0
 
 
 if __name__ == "__main__":
     # Being terminated is an interruption too: the temporary file goes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main())
+    main()

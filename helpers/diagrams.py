@@ -11,7 +11,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 
-from helpers import arguments
 from helpers.style import COLORS, INK, MUTED, quantity_color, symbol
 
 
@@ -38,39 +37,6 @@ def _canvas(ax: Axes | None, width: float, height: float, inches: float = 8.0) -
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
-
-
-def _layer_matrices(weights: Sequence) -> list[np.ndarray]:
-    """Return the weights as matrices ``(n_l, n_{l-1})`` after checking that they chain."""
-    if isinstance(weights, np.ndarray) or not arguments.sequence("weights", weights):
-        raise ValueError("weights must be a non-empty list with one matrix (or number) per layer")
-    matrices = [
-        np.atleast_2d(arguments.array(f"weights[{i}]", w)).astype(float)
-        for i, w in enumerate(weights)
-    ]
-    for index, matrix in enumerate(matrices):
-        if matrix.ndim != 2:
-            raise ValueError(f"weights[{index}] has shape {matrix.shape}, expected two axes")
-        if index and matrix.shape[1] != matrices[index - 1].shape[0]:
-            before = matrices[index - 1].shape
-            hint = " (is it transposed?)" if matrix.shape[0] == before[0] else ""
-            raise ValueError(
-                f"weights[{index}] has shape {matrix.shape}, expected (any, {before[0]}) "
-                f"to follow weights[{index - 1}] of shape {before}{hint}"
-            )
-    return matrices
-
-
-def _layer_vectors(name: str, values: Sequence | None, sizes: Sequence[int]) -> list | None:
-    """Return one vector per layer after checking lengths against ``sizes``."""
-    if values is None:
-        return None
-    values = arguments.sequence(name, values, len(sizes), of="layers")
-    vectors = [np.atleast_1d(arguments.array(f"{name}[{i}]", v)) for i, v in enumerate(values)]
-    for index, (vector, size) in enumerate(zip(vectors, sizes, strict=True)):
-        if vector.shape != (size,):
-            raise ValueError(f"{name}[{index}] has shape {vector.shape}, expected ({size},)")
-    return vectors
 
 
 def _positions(sizes: Sequence[int], dx: float, dy: float) -> list[np.ndarray]:
@@ -134,16 +100,11 @@ def network(
         One more than there are weights, the input first; written inside the nodes.
     label_weights : bool, optional
         Write the weights on the wires. Default: when no layer has more than 12 of them.
-
-    Raises
-    ------
-    ValueError
-        When shapes do not chain; the message names the layer and the expected shape.
     """
-    matrices = _layer_matrices(weights)
+    matrices = [np.atleast_2d(w) for w in weights]
     sizes = [matrices[0].shape[1], *(m.shape[0] for m in matrices)]
-    biases = _layer_vectors("biases", biases, sizes[1:])
-    activations = _layer_vectors("activations", activations, sizes)
+    biases = biases and [np.atleast_1d(b) for b in biases]
+    activations = activations and [np.atleast_1d(a) for a in activations]
     if label_weights is None:
         label_weights = max(m.size for m in matrices) <= 12
     dx, dy, radius = 2.9, 1.4, 0.4
@@ -198,19 +159,8 @@ def outline(sizes: Sequence[int], labels: Sequence[str] | None = None, *, ax: Ax
         Nodes per layer, the input first. At most seven are drawn, with dots for the rest.
     labels : list of str, optional
         One caption per layer, above its column.
-
-    Raises
-    ------
-    ValueError
-        When a size is not a positive integer or the labels do not match the sizes.
     """
-    sizes = arguments.sequence("sizes", sizes)
-    whole = all(isinstance(n, (int, np.integer)) and n >= 1 for n in sizes)
-    if len(sizes) < 2 or not whole:
-        raise ValueError(f"sizes is {sizes}, expected two or more positive integers")
-    if labels is not None:
-        labels = arguments.sequence("labels", labels, len(sizes))
-    shown = [min(int(n), 7) for n in sizes]
+    shown = [min(n, 7) for n in sizes]
     dx, dy, radius = 3.0, 0.52, 0.19
     places = _positions(shown, dx, dy)
     ax = _canvas(ax, dx * (len(sizes) - 1) + 2.4, dy * 6 + 1.9)
@@ -255,9 +205,6 @@ def _depths(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str,
             inner = [s for s in incoming[name] if incoming[s] or s == names[0]]
             if name not in depth and all(s in depth for s in inner):
                 depth[name] = 1 + max(known, default=0)
-    backward = any(depth.get(s, -1) >= depth.get(t, 0) for s, t in edges)
-    if backward or any(name not in depth for name in pending):
-        raise ValueError(f"edges {list(edges)} form a cycle, expected a graph without one")
     return depth
 
 
@@ -273,33 +220,6 @@ def _graph_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dic
         offset = 0.70 * (siblings.index(name) - (len(siblings) - 1) / 2)
         layout[name] = (layout[fed[0]][0] + offset, 1.2, 0.33)
     return layout
-
-
-def _checked_graph(values, edges, slopes, gradients) -> list[tuple[str, str]]:
-    """Return the edges as pairs, after checking that all parts of a graph belong together."""
-    names = list(arguments.named("values", values, of="number"))
-    edges = [
-        tuple(
-            arguments.text("edges", end) for end in arguments.sequence("edges", edge, 2, of="ends")
-        )
-        for edge in arguments.sequence("edges", edges)
-    ]
-    for argument, given in {"values": values, "slopes": slopes, "gradients": gradients}.items():
-        if given is not None and not isinstance(given, Mapping):
-            raise TypeError(f"{argument} is a {type(given).__name__}, expected a dict -> number")
-        for name, value in (given or {}).items():
-            arguments.number(f"{argument}[{name!r}]", value, finite=False)  # overflow can be shown
-    ends = [("edges", name) for edge in edges for name in edge]
-    for argument, name in [*ends, *(("gradients", name) for name in gradients or {})]:
-        if name not in names:
-            raise ValueError(f"{argument} names {name!r}, expected one of {names}")
-    for edge in slopes or {}:
-        if edge not in edges:
-            raise ValueError(f"slopes names the edge {edge}, expected one of {edges}")
-    lonely = [n for n in names[1:] if not any(n in edge for edge in edges)]
-    if lonely:
-        raise ValueError(f"values holds {lonely[0]!r}, which no edge touches")
-    return edges
 
 
 def computational_graph(
@@ -323,13 +243,7 @@ def computational_graph(
         Local derivatives, written as factors along the edges.
     gradients : dict name -> float, optional
         Derivatives of the cost, written in red below (or above) the nodes.
-
-    Raises
-    ------
-    ValueError
-        When an edge, slope or gradient names a node that has no value.
     """
-    edges = _checked_graph(values, edges, slopes, gradients)
     names = list(values)
     layout = _graph_layout(names, edges)
     right = max(x for x, _, _ in layout.values()) + 0.55
@@ -391,25 +305,8 @@ def number_lines(steps: Sequence[tuple[str, float, float]], *, ax: Axes | None =
     steps : list of (name, before, after)
         In the order in which the nudge passes. Each line is centred on the value before, the
         arrow is the nudge, and between two lines stands the ratio of their nudges.
-
-    Raises
-    ------
-    ValueError
-        When there are fewer than two steps, a value is not finite, or the first nudge is zero.
     """
-    steps = arguments.sequence("steps", steps)
-    if len(steps) < 2:
-        raise ValueError(f"steps has {len(steps)} entries, expected two or more")
-    for index, step in enumerate(steps):
-        name, *ends = arguments.sequence(f"steps[{index}]", step, 3)
-        arguments.text(f"steps[{index}]", name)
-        if not np.isfinite(
-            [arguments.number(f"steps[{index}]", v, finite=False) for v in ends]
-        ).all():
-            raise ValueError("steps holds values that are not finite")
     deltas = [after - before for _, before, after in steps]
-    if deltas[0] == 0:
-        raise ValueError("steps[0] has a nudge of zero, expected a change to follow")
     reach = max(abs(d) for d in deltas)
     if ax is None:
         _, ax = plt.subplots(figsize=(8, 0.62 * len(steps) + 0.5))
@@ -444,36 +341,6 @@ def _ratio(ax: Axes, y: float, delta: float, previous: float) -> None:
     ax.plot([2.5, 2.5], [y - 0.3, y + 0.3], color=INK, lw=1)
 
 
-def _numbered_matrices(W: Sequence) -> list[np.ndarray]:
-    """Return W without a leading None, after checking that its matrices chain."""
-    if isinstance(W, np.ndarray):
-        raise ValueError(f"W is one array of shape {W.shape}, expected a list, a matrix per layer")
-    W = arguments.sequence("W", W)
-    first = int(len(W) > 0 and W[0] is None)
-    if len(W) == first:
-        raise ValueError("W holds no matrix, expected one per layer")
-    matrices = [
-        arguments.array(f"W[{index}]", w, 2, expected="(n_out, n_in)")
-        for index, w in enumerate(W[first:], start=first)
-    ]
-    for index, matrix in enumerate(matrices, start=first):
-        below = matrices[index - first - 1].shape[0] if index > first else matrix.shape[1]
-        if matrix.shape[1] != below:
-            hint = " (is it transposed?)" if matrix.shape[0] == below else ""
-            raise ValueError(
-                f"W[{index}] has shape {matrix.shape}, expected (n_out, {below}) "
-                f"to follow W[{index - 1}]{hint}"
-            )
-    return matrices
-
-
-def _require_index(name: str, value: int, count: int, what: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} is {value!r}, expected an integer")
-    if not 0 <= value < count:
-        raise ValueError(f"{name} is {value}, expected 0 to {count - 1}: {what}")
-
-
 def draw_paths(
     W: Sequence, *, layer: int, node: int, through: int | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -488,26 +355,13 @@ def draw_paths(
         Where the paths start; both count from 0, and layer 0 is the input.
     through : int, optional
         Follow only the paths through this node of the next layer. Default: all paths.
-
-    Raises
-    ------
-    ValueError
-        When the shapes do not chain, or there is no such layer or node.
-    TypeError
-        When ``layer``, ``node`` or ``through`` is no integer.
     """
-    matrices = _numbered_matrices(W)
+    matrices = [w for w in W if w is not None]
     sizes = [matrices[0].shape[1], *(m.shape[0] for m in matrices)]
-    _require_index("layer", layer, len(sizes), "W has one layer more than matrices")
-    _require_index("node", node, sizes[layer], f"layer {layer} has {sizes[layer]} node(s)")
     on_path = [np.arange(n) >= 0 for n in sizes[layer:]]
     on_path[0] = np.arange(sizes[layer]) == node
     if through is not None:
-        if layer == len(matrices):
-            raise ValueError(f"through is {through}, expected None: layer {layer} is the last")
-        following = sizes[layer + 1]
-        _require_index("through", through, following, f"layer {layer + 1} has {following} node(s)")
-        on_path[1] = np.arange(following) == through
+        on_path[1] = np.arange(sizes[layer + 1]) == through
     return _draw_paths(matrices[layer:], on_path, layer, ax)
 
 
@@ -573,23 +427,15 @@ def augmented_network(weights: Sequence, biases: Sequence, *, ax: Axes | None = 
     weights : list of arrays ``(n_l, n_{l-1})``
     biases : list of arrays ``(n_l,)``
         Drawn as purple wires that leave the square constant node of the layer before.
-
-    Raises
-    ------
-    ValueError
-        As `network`, when shapes do not chain.
     """
-    matrices = _layer_matrices(weights)
+    matrices = [np.atleast_2d(w) for w in weights]
     sizes = [matrices[0].shape[1], *(m.shape[0] for m in matrices)]
-    if biases is None:
-        raise TypeError("biases is None, expected one vector per layer")
-    vectors = _layer_vectors("biases", biases, sizes[1:])
     dx, dy, radius = 2.9, 1.4, 0.4
     places = _positions(sizes, dx, dy)
     low = -dy * ((max(sizes) - 1) / 2 + 1)
     ax = _canvas(ax, dx * len(matrices) + 1.2, dy * max(sizes) + 1.2)
-    scale = max(np.abs(v).max() for v in [*matrices, *vectors]) or 1.0
-    for layer, (matrix, vector) in enumerate(zip(matrices, vectors, strict=True)):
+    scale = max(np.abs(v).max() for v in [*matrices, *biases]) or 1.0
+    for layer, (matrix, vector) in enumerate(zip(matrices, biases, strict=True)):
         heads, one = places[layer + 1], np.array([[layer * dx, low]])
         _wires(ax, matrix, places[layer], heads, radius, scale, True)
         _wires(ax, vector[:, None], one, heads, radius, scale, True, kind="biases")
@@ -626,23 +472,8 @@ def matrix_equation(
     highlight : (row, column), optional
         Fill this entry of the last matrix and what it is made of: a row of the first matrix, a
         column of a factor, one entry of a term after ``"+"`` (of its column, if it has one row).
-
-    Raises
-    ------
-    ValueError
-        When there is no matrix, one has not two axes or is not finite, or ``highlight`` lies
-        outside the last one.
     """
-    terms = arguments.sequence("terms", terms)
-    matrices = [_equation_matrix(i, t) for i, t in enumerate(terms) if not isinstance(t, str)]
-    if not matrices:
-        raise ValueError("terms holds no matrix, expected at least one (symbol, array, rows, cols)")
-    shape = matrices[-1].shape
-    if highlight is not None:
-        place = arguments.sequence("highlight", highlight, 2)
-        place = [arguments.count("highlight", h, least=-(10**9)) for h in place]
-        if not all(0 <= h < n for h, n in zip(place, shape, strict=True)):
-            raise ValueError(f"highlight is {highlight}, expected a place in shape {shape}")
+    matrices = [term[1] for term in terms if not isinstance(term, str)]
     tallest = max(m.shape[0] for m in matrices)
     wide = 1.15 * sum(m.shape[1] for m in matrices) + 0.55 * len(terms) + 0.3
     ax = _canvas(ax, wide, 0.62 * tallest + 1.4)
@@ -653,7 +484,7 @@ def matrix_equation(
             ax.text(x, 0, term, ha="center", va="center", fontsize=13)
             x += 0.7
             continue
-        row, column = (None, None) if highlight is None else place
+        row, column = highlight or (None, None)
         whole = seen < len(matrices) - 1 and (operator == "@" or len(matrices[seen]) == 1)
         marked = (None if whole and seen else row, column if seen else None)
         _grid(ax, x, term[0], matrices[seen], term[2:], marked)
@@ -662,16 +493,6 @@ def matrix_equation(
     ax.set_xlim(-0.55, x - 0.3)
     ax.set_ylim(-0.31 * tallest - 0.85, 0.31 * tallest + 0.55)
     return ax
-
-
-def _equation_matrix(index: int, term: tuple) -> np.ndarray:
-    name = f"terms[{index}]"
-    symbol, matrix, *meanings = arguments.sequence(name, term, 4, of="parts")
-    for words in (symbol, *meanings):
-        arguments.text(name, words)
-    if not symbol:
-        raise ValueError(f"{name} has no symbol")
-    return arguments.array(name, matrix, 2, expected="two axes")
 
 
 def _grid(ax: Axes, x: float, symbol: str, matrix: np.ndarray, axes: tuple, marked: tuple) -> None:
@@ -720,54 +541,18 @@ def stack(
         Written between the arrays.
     summed : str
         Letters that are summed over; their arrows are dashed and carry a sigma.
-
-    Raises
-    ------
-    ValueError
-        When letters and axes do not match or an array is empty, not finite or has four axes.
     """
-    drawn = _lettered(arrays, axes)
-    operators = arguments.sequence("operators", operators)
-    if len(operators) not in (0, len(arrays) - 1):
-        raise ValueError(f"operators has {len(operators)} entries, expected {len(arrays) - 1}")
-    if not set(arguments.text("summed", summed)) <= set("".join(axes)):
-        raise ValueError(f"summed is {summed!r}, expected letters of {list(axes)}")
-    widths, heights = zip(*(_extent(array) for array, _ in drawn.values()), strict=True)
+    arrays = {name: np.asarray(array) for name, array in arrays.items()}
+    widths, heights = zip(*map(_extent, arrays.values()), strict=True)
     ends = np.cumsum(np.array(widths) + (3.4 if operators else 2.4))
     places, x = [1.7, *(ends[:-1] + 1.7)], ends[-1]
     ax = _canvas(ax, x, max(heights) + 2.2, inches=min(8.0, 0.5 * x))
-    for (name, item), left in zip(drawn.items(), places, strict=True):
-        _pile(ax, name, *item, summed, left)
+    for (name, array), letters, left in zip(arrays.items(), axes, places, strict=True):
+        _pile(ax, name, array, letters, summed, left)
     for sign, left in zip(operators, places[1:], strict=False):
         ax.text(left - 2.5, 0, sign, ha="center", va="center", fontsize=15)
     ax.set(xlim=(0, x), ylim=(-max(heights) / 2 - 1.0, max(heights) / 2 + 1.2))
     return ax
-
-
-def _lettered(arrays: Mapping, axes: Sequence[str]) -> dict[str, tuple[np.ndarray, str]]:
-    """Return ``name -> (array, letters)`` after checking that letters and lengths agree."""
-    arrays = arguments.named("arrays", arrays, of="array")
-    axes = arguments.sequence("axes", axes, len(arrays), of="entries (one an array)")
-    lengths: dict[str, tuple[int, str]] = {}
-    checked = {}
-    for (name, value), letters in zip(arrays.items(), axes, strict=True):
-        full = f"arrays[{name!r}]"
-        array = arguments.array(full, value, expected="one to three axes")
-        if not 1 <= array.ndim <= 3:
-            raise ValueError(f"{full} has shape {array.shape}, expected one to three axes")
-        if len(arguments.text("axes", letters)) != array.ndim:
-            raise ValueError(
-                f"{full} has shape {array.shape}, expected {len(letters)} axes for {letters!r}"
-            )
-        for letter, length in zip(letters, array.shape, strict=True):
-            known, where = lengths.setdefault(letter, (length, name))
-            if known != length:
-                raise ValueError(
-                    f"{full} has shape {array.shape}, expected length {known} "
-                    f"along {letter!r} like {where}"
-                )
-        checked[name] = (array, letters)
-    return checked
 
 
 def _extent(array: np.ndarray) -> tuple[float, float]:

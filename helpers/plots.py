@@ -1,514 +1,278 @@
-"""Curves, decision regions, heat maps, image grids and confusion matrices.
+"""Curves, decision regions, heat maps, image grids and surfaces.
 
-Every function takes ``ax=None``, draws what it is given and returns the Axes; none calls
-``show``. Titles come from the caller: they state the finding.
+Every function draws on ``ax``, or on Axes of its own, and returns them; none calls ``show``.
+``texts`` are what `Axes.set` takes: ``title``, which states the finding, ``xlabel``, ``ylabel``.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 
-from helpers import arguments
 from helpers.style import (
     CLASS_COLORS,
     CLASS_MARKERS,
     COLORS,
     DIVERGING,
     INK,
-    MUTED,
     quantity_color,
     symbol,
 )
 
-_LINES = ["-", "--", "-.", ":"]
+_HEADLINE = {"x": 0.01, "ha": "left", "fontsize": 11.5, "fontweight": "bold"}  # of a whole figure
 
 
-def _axes(ax: Axes | None, figsize: tuple[float, float] = (8.0, 3.6)) -> Axes:
+def _axes(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
     return plt.subplots(figsize=figsize)[1] if ax is None else ax
 
 
-def _same_length(x: np.ndarray, y: np.ndarray) -> None:
-    if x.shape != y.shape:
-        raise ValueError(f"y has shape {y.shape}, expected {x.shape} like x")
-
-
-def _class_names(y: np.ndarray, classes: Sequence[str] | None) -> dict[float, str]:
-    """Return the name of each label in `y`, at most three."""
-    labels = np.unique(y)
-    if len(labels) > len(CLASS_COLORS):
-        raise ValueError(f"y has {len(labels)} classes, expected at most {len(CLASS_COLORS)}")
-    if classes is None:
-        return {label: f"class {label:g}" for label in labels}
-    names = arguments.sequence("classes", classes)
-    for label in labels:
-        if label not in range(len(names)):
-            raise ValueError(f"y has the label {label:g}, expected 0 to {len(names) - 1}: classes")
-    return {label: str(names[int(label)]) for label in labels}
-
-
-def _class_marks(labels: Iterable[float]) -> list[tuple[str, str]]:
-    """Return colour and marker of each label: its own, if it counts from 0, or else its rank's.
-
-    So a class has the same colour where another is missing.
-    """
-    labels = list(labels)
-    counted = all(label in range(len(CLASS_COLORS)) for label in labels)
-    places = [int(label) for label in labels] if counted else range(len(labels))
-    return [(CLASS_COLORS[place], CLASS_MARKERS[place]) for place in places]
-
-
 def curves(
-    series: Mapping[str, Sequence[float]],
+    series: Mapping[str, Sequence[float]],  # name -> values (n,)
     *,
-    x: Sequence[float] | None = None,
-    colors: Mapping[str, str] | None = None,
-    xlabel: str = "",
-    ylabel: str = "",
-    title: str = "",
-    log: bool = False,
-    legend: bool = True,
+    x: Sequence[float] | None = None,  # common abscissa (n,); by default 1, 2, …
+    colors: Mapping[str, str] | None = None,  # name -> colour
+    log: bool = False,  # logarithmic ordinate
+    legend: bool = True,  # where there is more than one curve
     marker: str | None = None,
     ax: Axes | None = None,
+    **texts: str,
 ) -> Axes:
-    """Draw named curves over a common abscissa (default 1, 2, …), each with its own line style.
-
-    Parameters
-    ----------
-    series : dict name -> values ``(n,)``
-    x : values ``(n,)``, optional
-    colors : dict name -> colour, optional
-    log : bool
-        Logarithmic ordinate.
-
-    Raises
-    ------
-    ValueError
-        When a series is empty, not finite, or not as long as ``x``.
-    """
-    series = arguments.named("series", series, of="curve")
-    ax = _axes(ax)
+    """Draw named curves over a common abscissa, each with its own line style."""
+    ax = _axes(ax, (8.0, 3.6))
     for index, (name, values) in enumerate(series.items()):
-        values = arguments.array(f"series[{name!r}]", values, 1)
-        at = np.arange(1, len(values) + 1) if x is None else arguments.array("x", x, 1)
-        if len(at) != len(values):
-            raise ValueError(f"series[{name!r}] has {len(values)} values, expected {len(at)}")
-        color = (colors or {}).get(name)
-        ax.plot(at, values, _LINES[index % 4], color=color, label=name, marker=marker, ms=4)
+        at = np.arange(1, len(values) + 1) if x is None else x
+        style = {"ls": ["-", "--", "-.", ":"][index % 4], "color": (colors or {}).get(name)}
+        ax.plot(at, values, label=name, marker=marker, ms=4, **style)
     if log:
         ax.set_yscale("log")
     if legend and len(series) > 1:
         ax.legend()
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title(title)
+    ax.set(**texts)
     return ax
 
 
 def tangent(
-    x: Sequence[float],
-    y: Sequence[float],
-    at: float,
-    value: float,
-    slope: float,
+    x: Sequence[float],  # (n,)
+    y: Sequence[float],  # (n,)
+    at: float,  # where the curve is touched
+    value: float,  # its height there
+    slope: float,  # change of y per unit of x there
     *,
     color: str = INK,
-    xlabel: str = "",
-    ylabel: str = "",
     ax: Axes | None = None,
+    **texts: str,
 ) -> Axes:
-    """Draw ``y`` against ``x``, mark one point and the line through it with the given slope.
-
-    Parameters
-    ----------
-    x, y : values ``(n,)``
-    at, value : float
-        The marked point.
-    slope : float
-        Predicted change of y per unit of x at the marked point.
-
-    Raises
-    ------
-    ValueError
-        When x and y are empty, not finite or of different length.
-    """
-    x, y = arguments.array("x", x, 1), arguments.array("y", y, 1)
-    _same_length(x, y)
-    at, value = arguments.number("at", at), arguments.number("value", value)
-    slope = arguments.number("slope", slope)
+    """Draw ``y`` against ``x``, mark one point and the line through it with the given slope."""
     ax = _axes(ax, (4.0, 3.2))
     ax.plot(x, y, color=color)
-    margin = 0.08 * (np.ptp(y) or 1.0)
-    ax.set_ylim(min(y.min(), value) - margin, max(y.max(), value) + margin)
-    reach = 0.3 * np.ptp(x)
-    ends = np.array([at - reach, at + reach])
+    margin = 0.08 * (np.ptp(y) or 1.0)  # a flat curve has room, too
+    ax.set_ylim(min(*y, value) - margin, max(*y, value) + margin)
+    ends = at + 0.3 * np.ptp(x) * np.array([-1, 1])
     ax.plot(ends, value + slope * (ends - at), "--", color=INK, lw=1.4, zorder=3)
     ax.plot([at], [value], "o", color=INK, ms=7, zorder=4)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(**texts)
     return ax
-
-
-def _require_numbers(argument: str, given: Mapping[str, float], names: Mapping) -> None:
-    if not isinstance(given, Mapping):
-        raise TypeError(f"{argument} is a {type(given).__name__}, expected a dict name -> number")
-    for name in names:
-        if name not in given:
-            raise ValueError(f"{argument} has no entry {name!r}, expected one per curve")
-        arguments.number(f"{argument}[{name!r}]", given[name])
 
 
 def tangent_panels(
-    x: Sequence[float],
-    curves: Mapping[str, Sequence[float]],
+    x: np.ndarray,  # values (n,) of the parameter
+    curves: Mapping[str, np.ndarray],  # name as in code (z3, a3, C) -> values (n,)
     *,
-    at: float,
-    values: Mapping[str, float],
-    slopes: Mapping[str, float],
-    xlabel: str,
-    title: str = "",
+    at: float,  # current value of the parameter
+    values: Mapping[str, float],  # current value of each quantity
+    slopes: Mapping[str, float],  # current slope of each quantity
+    xlabel: str,  # the parameter's name as in code (w3)
+    title: str,
 ) -> np.ndarray:
-    """Draw one `tangent` panel per quantity side by side, and return their Axes.
-
-    Parameters
-    ----------
-    x : values ``(n,)`` of the nudged parameter, named ``xlabel`` as in code (``w3``)
-    curves : dict name -> values ``(n,)``
-        Names as in code (``z3``, ``a3``, ``C``); the first letter gives the colour.
-    at : float
-        Current value of the parameter.
-    values, slopes : dict name -> float
-        Current value and slope of each quantity.
-
-    Raises
-    ------
-    ValueError
-        When there is no curve, or a curve has no value or slope.
-    """
-    x, at = arguments.array("x", x, 1), arguments.number("at", at)
-    curves = arguments.named("curves", curves, of="curve")
-    for name, y in curves.items():
-        if len(arguments.array(f"curves[{name!r}]", y, 1)) != len(x):
-            raise ValueError(f"curves[{name!r}] has {len(y)} values, expected {len(x)} like x")
-    for argument, given in (("values", values), ("slopes", slopes)):
-        _require_numbers(argument, given, curves)
+    """Draw one `tangent` panel per quantity side by side, and return their Axes."""
     figure, axes = plt.subplots(1, len(curves), figsize=(8, 2.9), squeeze=False)
     for ax, (name, y) in zip(axes.flat, curves.items(), strict=True):
-        labels = {"xlabel": symbol(arguments.text("xlabel", xlabel)), "ylabel": symbol(name)}
+        labels = {"xlabel": symbol(xlabel), "ylabel": symbol(name)}
         tangent(x, y, at, values[name], slopes[name], color=quantity_color(name), ax=ax, **labels)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
+    figure.suptitle(title, **_HEADLINE)
     return axes[0]
-
-
-def labelled_points(
-    x: Sequence[float], y: Sequence[float], *, letter: str = "y", ax: Axes | None = None
-) -> Axes:
-    """Draw one-dimensional inputs against their labels, a marker and a colour per label.
-
-    The legend and the vertical axis call the label by its ``letter``. More than three labels are
-    refused (ValueError).
-    """
-    x, y = arguments.array("x", x, 1), arguments.array("y", y, 1)
-    _same_length(x, y)
-    ax = _axes(ax, (8.0, 2.6))
-    labels = list(_class_names(y, None))
-    for label, (color, marker) in zip(labels, _class_marks(labels), strict=True):
-        chosen, number = y == label, f"{label:g}".replace("-", "−")
-        ax.plot(
-            x[chosen], y[chosen], marker, ms=3, lw=0, color=color, label=f"${letter}$ = {number}"
-        )
-    ax.set(xlabel="input $x$", ylabel=f"label ${letter}$")
-    ax.legend(loc="center right")
-    return ax
-
-
-def scatter_classes(
-    X: np.ndarray, y: np.ndarray, *, classes: Sequence[str] | None = None, ax: Axes | None = None
-) -> Axes:
-    """Draw points ``X (N, 2)`` a colour and a marker per class ``y (N,)``, at most three.
-
-    Raises
-    ------
-    ValueError
-        When X has not two columns, y not one label a row, or there are more than three classes.
-    """
-    X, y = arguments.array("X", X, 2), arguments.array("y", y, 1)
-    if X.shape[1] != 2:
-        raise ValueError(f"X has shape {X.shape}, expected (N, 2)")
-    if len(y) != len(X):
-        raise ValueError(f"y has shape {y.shape}, expected ({len(X)},) like the rows of X")
-    names = _class_names(y, classes)
-    ax = _axes(ax, (4.6, 4.2))
-    for (label, name), (color, marker) in zip(names.items(), _class_marks(names), strict=True):
-        ax.scatter(
-            *X[y == label].T, s=14, marker=marker, color=color, alpha=0.75, linewidths=0,
-            label=name, zorder=2,
-        )  # fmt: skip
-    ax.set_aspect("equal")
-    return ax
-
-
-def decision_regions(
-    predict: Callable[[np.ndarray], np.ndarray],
-    X: np.ndarray,
-    y: np.ndarray,
-    *,
-    classes: Sequence[str] | None = None,
-    title: str = "",
-    resolution: int = 200,
-    ax: Axes | None = None,
-) -> Axes:
-    """Shade the plane by predicted class, the samples ``X (N, 2)`` with labels ``y`` on top.
-
-    Parameters
-    ----------
-    predict : callable ``(M, 2) -> (M,)``
-        Returns one class per row, counted from 0; where it is NaN the plane stays blank.
-
-    Raises
-    ------
-    ValueError
-        As `scatter_classes`, or when ``predict`` does not return one value a row.
-    """
-    from matplotlib.colors import ListedColormap
-
-    arguments.function("predict", predict)
-    resolution = arguments.count("resolution", resolution, least=2, most=2000)
-    ax = scatter_classes(X, y, classes=classes, ax=ax)
-    X = np.asarray(X, dtype=float)
-    span = np.ptp(X, axis=0)
-    margin = np.where(span > 0, 0.08 * span, 1.0)  # one sample has room around it, too
-    low, high = X.min(axis=0) - margin, X.max(axis=0) + margin
-    grid = np.meshgrid(*(np.linspace(low[i], high[i], resolution) for i in (0, 1)))
-    points = np.column_stack([g.ravel() for g in grid])
-    labels = np.asarray(predict(points))
-    if labels.dtype.kind not in "biuf":
-        raise TypeError(f"predict returned dtype {labels.dtype}, expected numbers")
-    if labels.shape != (len(points),):
-        raise ValueError(f"predict returned shape {labels.shape}, expected ({len(points)},)")
-    ax.pcolormesh(
-        *grid, labels.reshape(grid[0].shape), cmap=ListedColormap(CLASS_COLORS), vmin=-0.5,
-        vmax=2.5, alpha=0.22, shading="auto", zorder=0, rasterized=True, linewidth=0,
-    )  # fmt: skip
-    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    ax.set_title(title)
-    ax.grid(False)
-    return ax
-
-
-def heatmap(
-    matrix: np.ndarray,
-    *,
-    rows: Sequence | None = None,
-    columns: Sequence | None = None,
-    xlabel: str = "",
-    ylabel: str = "",
-    title: str = "",
-    fmt: str | None = ".2f",
-    center: float | None = None,
-    colorbar: bool = True,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw a matrix as coloured cells, the values written in (``fmt=None``: not).
-
-    Parameters
-    ----------
-    matrix : array ``(R, K)``
-    rows, columns : labels, optional
-    center : float, optional
-        Draw with a two-sided colour scale whose white is at this value.
-
-    Raises
-    ------
-    ValueError
-        When the matrix is not a finite two-axis array or the labels do not match it.
-    """
-    matrix = arguments.array("matrix", matrix, 2)
-    for name, labels, size in (("rows", rows, 0), ("columns", columns, 1)):
-        if labels is not None:
-            arguments.sequence(name, labels, matrix.shape[size], of="labels")
-    ax = _axes(ax, (6.0, 4.0))
-    scale = {"cmap": "cividis"}
-    if center is not None:
-        reach = np.abs(matrix - arguments.number("center", center)).max() or 1.0
-        scale = {"cmap": DIVERGING, "vmin": center - reach, "vmax": center + reach}
-    image = ax.imshow(matrix, aspect="auto", **scale)
-    if fmt is not None:
-        for (i, j), value in np.ndenumerate(matrix):
-            red, green, blue, _ = image.cmap(image.norm(value))
-            dark = 0.3 * red + 0.6 * green + 0.1 * blue < 0.55
-            ax.text(
-                j, i, format(value, fmt), ha="center", va="center", fontsize=9,
-                color="white" if dark else INK,
-            )  # fmt: skip
-    for axis, labels in ((ax.yaxis, rows), (ax.xaxis, columns)):
-        if labels is not None:
-            axis.set_ticks(range(len(labels)), [str(label) for label in labels])
-    if colorbar:
-        ax.figure.colorbar(image, ax=ax)
-    ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.set_title(title)
-    ax.grid(False)
-    return ax
-
-
-def confusion_matrix(
-    counts: np.ndarray, classes: Sequence, *, title: str = "", ax: Axes | None = None
-) -> Axes:
-    """Draw counts ``(C, C)``, row = true class, column = predicted; colour only off the diagonal.
-
-    Raises
-    ------
-    ValueError
-        When counts is not square or does not match the classes.
-    """
-    counts = arguments.array("counts", counts, 2)
-    classes = arguments.sequence("classes", classes)
-    if counts.shape != (len(classes), len(classes)):
-        expected = (len(classes), len(classes))
-        raise ValueError(f"counts has shape {counts.shape}, expected {expected} like classes")
-    # The diagonal holds most of the counts and would wash out the mistakes.
-    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, counts)
-    ax = _axes(ax, (5.2, 4.6))
-    ax.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()) * 1.4)
-    for (i, j), count in np.ndenumerate(counts):
-        ax.text(
-            j, i, f"{count:g}", ha="center", va="center", fontsize=9,
-            color=INK if i == j or count else MUTED, fontweight="bold" if i == j else "normal",
-        )  # fmt: skip
-    ticks = [str(label) for label in classes]
-    ax.xaxis.set_ticks(range(len(ticks)), ticks)
-    ax.yaxis.set_ticks(range(len(ticks)), ticks)
-    ax.set(xlabel="predicted class", ylabel="true class")
-    ax.set_title(title)
-    ax.grid(False)
-    return ax
-
-
-def image_grid(
-    images: np.ndarray,
-    titles: Sequence[str] | None = None,
-    *,
-    columns: int = 10,
-    signed: bool = False,
-    title: str = "",
-) -> np.ndarray:
-    """Draw images in a grid and return the array of Axes ``(R, columns)``.
-
-    Parameters
-    ----------
-    images : array ``(N, H, W)``, or ``(N, P)`` with P a square number
-    titles : N strings, optional
-    signed : bool
-        Two-sided colours around zero, one scale for all (weights), instead of grey levels.
-
-    Raises
-    ------
-    ValueError
-        When the images are not finite, not square when flat, or the titles do not match.
-    """
-    images = arguments.array("images", images)
-    columns = arguments.count("columns", columns, most=100)
-    if images.ndim == 2:
-        side = round(np.sqrt(images.shape[1]))
-        if side * side != images.shape[1]:
-            raise ValueError(f"images has {images.shape[1]} pixels a row, expected a square number")
-        images = images.reshape(-1, side, side)
-    images = arguments.array("images", images, 3)
-    if titles is not None:
-        titles = arguments.sequence("titles", titles, len(images))
-    lines = -(-len(images) // columns)
-    extra = 0.26 if titles is not None else 0.0
-    size = (8.0, lines * (8.0 / columns + extra) + (0.35 if title else 0))
-    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
-    reach = float(np.abs(images.astype(float)).max()) or 1.0  # of bytes, −200 would be 56
-    scale = {"cmap": DIVERGING, "vmin": -reach, "vmax": reach} if signed else {"cmap": "gray_r"}
-    for index, ax in enumerate(axes.flat):
-        ax.set_axis_off()
-        if index < len(images):
-            ax.imshow(images[index], **scale)
-            if titles is not None:
-                ax.set_title(titles[index], fontsize=9, fontweight="normal", loc="center", pad=3)
-    if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11.5, fontweight="bold")
-    return axes
 
 
 def bars(
     heights: Mapping[str, float],
     *,
     color: str = COLORS["a"],
-    ylabel: str = "",
-    title: str = "",
-    fmt: str = ".2f",
+    fmt: str = ".2f",  # how the values are written
     ax: Axes | None = None,
+    **texts: str,
 ) -> Axes:
-    """Draw one bar per name, its value written above it.
-
-    Raises
-    ------
-    ValueError
-        When there is no bar or a height is not finite.
-    """
-    heights = arguments.named("heights", heights, of="bar")
-    values = arguments.array("heights", list(heights.values()), 1)
+    """Draw one bar per name, its value written above it."""
     ax = _axes(ax, (8.0, 3.0))
-    drawn = ax.bar([str(name) for name in heights], values, color=color, width=0.7)
-    ax.bar_label(drawn, [format(v, fmt) for v in values], padding=2, fontsize=9)
+    drawn = ax.bar(heights.keys(), heights.values(), color=color, width=0.7)
+    ax.bar_label(drawn, [format(v, fmt) for v in heights.values()], padding=2, fontsize=9)
     ax.grid(False, axis="x")
-    ax.set(ylabel=ylabel)
-    ax.set_title(title)
+    ax.set(**texts)
     return ax
 
 
-def scatter_3d(
-    A: np.ndarray,
-    y: np.ndarray,
+def _classes(y: np.ndarray) -> Iterator[tuple[float, np.ndarray, dict[str, str]]]:
+    """Yield each label of ``y (N,)`` with the mask of its samples, its colour and its marker."""
+    for label in np.unique(y):
+        # The label is the place in the palette, whichever others are missing; −1 takes that of 0.
+        place = max(int(label), 0)
+        yield label, y == label, {"color": CLASS_COLORS[place], "marker": CLASS_MARKERS[place]}
+
+
+def labelled_points(
+    x: np.ndarray,  # inputs (N,)
+    y: np.ndarray,  # labels (N,): −1 and 1, or 0 and 1
     *,
-    plane: tuple[Sequence[float], float] | None = None,
-    classes: Sequence[str] | None = None,
-    labels: Sequence[str] = ("", "", ""),
-    view: tuple[float, float] = (20.0, -60.0),
-    title: str = "",
+    letter: str = "y",  # what legend and axis call the label
     ax: Axes | None = None,
 ) -> Axes:
-    """Draw points ``A (N, 3)`` of the unit cube by class, and a plane that cuts the cube.
+    """Draw one-dimensional inputs against their labels, a marker and a colour per label."""
+    ax = _axes(ax, (8.0, 2.6))
+    for label, chosen, look in _classes(y):
+        name = f"${letter}$ = {label:g}".replace("-", "−")
+        ax.plot(x[chosen], y[chosen], ms=3, lw=0, label=name, **look)
+    ax.set(xlabel="input $x$", ylabel=f"label ${letter}$")
+    ax.legend(loc="center right")
+    return ax
 
-    Parameters
-    ----------
-    A, y : arrays ``(N, 3)`` and ``(N,)``
-        At most three classes; the values of A lie between 0 and 1, as those of a sigmoid do.
-    plane : (w, b), optional
-        Its points satisfy ``w · a + b = 0``. A plane that misses the cube is not drawn.
-    view : (elevation, azimuth) in degrees
 
-    Raises
-    ------
-    ValueError
-        When A has not three columns or leaves the cube, y not one label a row, there are more
-        than three classes, the plane has no direction, or ``ax`` is not three-dimensional.
-    """
-    A, y = arguments.array("A", A, 2), arguments.array("y", y, 1)
-    if A.shape[1] != 3 or A.min() < 0 or A.max() > 1:
-        given = f"shape {A.shape} and values from {A.min():.3g} to {A.max():.3g}"
-        raise ValueError(f"A has {given}, expected (N, 3) and values between 0 and 1")
-    if len(y) != len(A):
-        raise ValueError(f"y has shape {y.shape}, expected ({len(A)},) like the rows of A")
-    names = _class_names(y, classes)
-    if plane is not None:
-        plane = arguments.sequence("plane", plane, 2)
-        w, b = arguments.array("plane[0]", plane[0], 1), arguments.number("plane[1]", plane[1])
-        if w.shape != (3,) or not w.any():
-            raise ValueError(f"plane[0] is {w}, expected three numbers, not all of them zero")
-    ax = _axes_3d(ax, labels, view, title)
+def scatter_classes(
+    X: np.ndarray,  # points (N, 2)
+    y: np.ndarray,  # classes (N,), counted from 0, at most three
+    *,
+    classes: Sequence[str] | None = None,  # their names, for a legend
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw points of the plane, a colour and a marker per class."""
+    ax = _axes(ax, (4.6, 4.2))
+    for label, chosen, look in _classes(y):
+        name = classes[int(label)] if classes is not None else None
+        ax.scatter(*X[chosen].T, s=14, alpha=0.75, linewidths=0, label=name, zorder=2, **look)
+    ax.set_aspect("equal")
+    return ax
+
+
+def decision_regions(
+    predict: Callable[[np.ndarray], np.ndarray],  # (M, 2) -> classes (M,); NaN stays blank
+    X: np.ndarray,  # samples (N, 2)
+    y: np.ndarray,  # their classes (N,)
+    *,
+    classes: Sequence[str] | None = None,
+    resolution: int = 200,  # points a side
+    ax: Axes | None = None,
+    **texts: str,
+) -> Axes:
+    """Shade the plane by predicted class, the samples on top."""
+    ax = scatter_classes(X, y, classes=classes, ax=ax)
+    margin = 0.08 * np.ptp(X, axis=0)
+    low, high = X.min(axis=0) - margin, X.max(axis=0) + margin
+    grid = np.meshgrid(*np.linspace(low, high, resolution).T)
+    regions = np.reshape(predict(np.column_stack([g.ravel() for g in grid])), grid[0].shape)
+    colors = {"cmap": ListedColormap(CLASS_COLORS), "vmin": -0.5, "vmax": 2.5, "alpha": 0.22}
+    ax.pcolormesh(*grid, regions, zorder=0, rasterized=True, **colors)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), **texts)
+    ax.grid(False)
+    return ax
+
+
+def heatmap(
+    matrix: np.ndarray,  # (R, K)
+    *,
+    rows: Sequence | int | str = "auto",  # their names, or number every so many of them
+    columns: Sequence | int | str = "auto",
+    fmt: str | None = ".2f",  # how the values are written into the cells; None: not at all
+    center: float | None = None,  # the value that is white, blue below and red above
+    colorbar: bool = True,
+    ax: Axes | None = None,
+    **texts: str,
+) -> Axes:
+    """Draw a matrix as coloured cells; the middle of entry (i, j) is at (j + 0.5, i + 0.5)."""
+    ax = _axes(ax, (6.0, 4.0))
+    colors = {"cmap": "cividis"}
+    if center is not None:
+        reach = np.abs(matrix - center).max() or 1.0  # a map of zeros is white, too
+        colors = {"cmap": DIVERGING, "vmin": center - reach, "vmax": center + reach}
+    written = {"annot": fmt is not None, "fmt": fmt or ""}
+    _cells(matrix, rows, columns, ax, cbar=colorbar, **written, **colors)
+    ax.set(**texts)
+    return ax
+
+
+def confusion_matrix(
+    counts: np.ndarray,  # (C, C), row = true class, column = predicted class
+    classes: Sequence,
+    *,
+    ax: Axes | None = None,
+    **texts: str,
+) -> Axes:
+    """Draw how often each class is predicted for each, the mistakes in red."""
+    ax = _axes(ax, (5.2, 4.6))
+    shades = np.sqrt(counts)  # so that a single mistake can be seen beside many
+    np.fill_diagonal(shades, -1)  # grey: what is right would outshine the mistakes
+    scale = {"vmin": 0, "vmax": 1 + shades.max()}
+    cmap = plt.get_cmap("Reds").with_extremes(under="#D9D9D9")
+    _cells(shades, classes, classes, ax, annot=counts, fmt="d", cbar=False, cmap=cmap, **scale)
+    for text in ax.texts[:: len(classes) + 1]:
+        text.set_fontweight("bold")
+    ax.set(xlabel="predicted class", ylabel="true class", **texts)
+    return ax
+
+
+def _cells(matrix: np.ndarray, rows, columns, ax: Axes, **kwargs) -> None:
+    """Draw coloured cells, and what is written in them readably on their colour."""
+    import seaborn as sns  # takes a second, and most notebooks draw no heat map
+
+    sns.heatmap(matrix, yticklabels=rows, xticklabels=columns, ax=ax, **kwargs)
+    # seaborn stays with white up to middling colours, on which it is hard to read.
+    luminance = ax.collections[-1].get_facecolors() ** 2.2 @ (0.21, 0.72, 0.07, 0)
+    for text, light in zip(ax.texts, luminance, strict=False):
+        text.set(color=INK if light > 0.21 else "white", text=text.get_text().replace("-", "−"))
+    ax.tick_params(length=0, labelrotation=0)
+    ax.grid(False)
+
+
+def image_grid(
+    images: np.ndarray,  # (N, H, H), or (N, H²)
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int = 10,
+    signed: bool = False,  # two-sided colours around zero, one scale for all, instead of greys
+    title: str,
+) -> np.ndarray:
+    """Draw images in a grid and return the array of Axes ``(R, columns)``."""
+    side = round(np.sqrt(images[0].size))
+    images = images.reshape(-1, side, side)
+    lines = -(-len(images) // columns)
+    extra = 0.26 if titles is not None else 0.0
+    size = (8.0, lines * (8.0 / columns + extra) + 0.35)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False)
+    reach = np.abs(images).max()
+    scale = {"cmap": DIVERGING, "vmin": -reach, "vmax": reach} if signed else {"cmap": "gray_r"}
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image in zip(axes.flat, images, strict=False):
+        ax.imshow(image, **scale)
+    for ax, text in zip(axes.flat, titles or [], strict=False):
+        ax.set_title(text, fontsize=9, fontweight="normal", loc="center", pad=3)
+    figure.suptitle(title, **_HEADLINE)
+    return axes
+
+
+def scatter_3d(
+    A: np.ndarray,  # points (N, 3) of the unit cube, such as activations of a sigmoid
+    y: np.ndarray,  # their classes (N,)
+    *,
+    plane: tuple[np.ndarray, float],  # (w, b): the points with w · a + b = 0
+    ax: Axes | None = None,
+    **frame,  # labels of the axes, title, view: (elevation, azimuth) in degrees
+) -> Axes:
+    """Draw points of the unit cube by class, and the plane as far as it cuts the cube."""
+    ax = _axes_3d(ax, **frame)
     ax.computed_zorder = False  # by distance, one class could hide another altogether
-    for (label, name), (color, marker) in zip(names.items(), _class_marks(names), strict=True):
-        ax.scatter(
-            *A[y == label].T, s=12, marker=marker, color=color, alpha=0.7, linewidths=0,
-            depthshade=False, label=name,
-        )  # fmt: skip
-    if plane is not None:
-        _draw_plane(ax, w, b)
+    for _, chosen, look in _classes(y):
+        ax.scatter(*A[chosen].T, s=12, alpha=0.7, linewidths=0, depthshade=False, **look)
+    _draw_plane(ax, *plane)
     ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_ticks([0, 0.5, 1], ["0", "½", "1"])
@@ -516,67 +280,31 @@ def scatter_3d(
 
 
 def surface(
-    f: Callable[[np.ndarray], np.ndarray],
-    limits: tuple[float, float],
+    f: Callable[[np.ndarray], np.ndarray],  # (M, 2) -> (M,)
+    limits: tuple[float, float],  # of both inputs
     *,
-    level: float | None = None,
-    labels: Sequence[str] = ("", "", ""),
-    view: tuple[float, float] = (28.0, -60.0),
-    title: str = "",
-    resolution: int = 81,
+    level: float,  # height of the contour
     ax: Axes | None = None,
+    **frame,  # as in `scatter_3d`
 ) -> Axes:
-    """Draw ``f`` as a surface over the square ``limits × limits``, with one contour on it.
-
-    Parameters
-    ----------
-    f : callable ``(M, 2) -> (M,)``
-    limits : (low, high) of both inputs
-    level : float, optional
-        Height of the contour.
-
-    Raises
-    ------
-    ValueError
-        When limits do not ascend, ``f`` does not return one finite value a row, or ``ax`` is not
-        three-dimensional.
-    """
-    arguments.function("f", f)
-    resolution = arguments.count("resolution", resolution, least=2, most=2000)
-    limits = [arguments.number("limits", v) for v in arguments.sequence("limits", limits, 2)]
-    low, high = limits
-    if not low < high:
-        raise ValueError(f"limits is ({low:g}, {high:g}), expected (low, high) with low < high")
-    if level is not None:
-        level = arguments.number("level", level)
-    grid = np.meshgrid(*[np.linspace(low, high, resolution)] * 2)
-    points = np.column_stack([g.ravel() for g in grid])
-    heights = arguments.array("f(points)", f(points), 1)
-    if len(heights) != len(points):
-        raise ValueError(f"f returned shape {heights.shape}, expected ({len(points)},)")
-    heights = heights.reshape(grid[0].shape)
-    ax = _axes_3d(ax, labels, view, title)
-    ax.plot_surface(
-        *grid, heights, cmap="cividis", rcount=resolution, ccount=resolution, lw=0,
-        antialiased=False,  # smoothing would leave a pale seam along every facet
-    )  # fmt: skip
-    if level is not None:
-        ax.computed_zorder = False  # the contour stays visible where the surface would hide it
-        ax.contour(*grid, heights, levels=[level], colors=[INK], linewidths=2, zorder=5)
+    """Draw ``f`` as a surface over the square ``limits × limits``, with one contour on it."""
+    grid = np.meshgrid(*[np.linspace(*limits, 81)] * 2)
+    heights = f(np.column_stack([g.ravel() for g in grid])).reshape(grid[0].shape)
+    ax = _axes_3d(ax, **frame)
+    # Smoothed edges would leave a pale seam along every facet.
+    ax.plot_surface(*grid, heights, cmap="cividis", rcount=81, ccount=81, lw=0, antialiased=False)
+    ax.computed_zorder = False  # the contour stays visible where the surface would hide it
+    ax.contour(*grid, heights, levels=[level], colors=[INK], linewidths=2, zorder=5)
     ax.set(xlim=limits, ylim=limits)
     for axis, intervals in ((ax.xaxis, 3), (ax.yaxis, 3), (ax.zaxis, 2)):
         axis.set_major_locator(plt.MaxNLocator(intervals))
     return ax
 
 
-def _axes_3d(ax: Axes | None, labels: Sequence[str], view: tuple, title: str) -> Axes:
+def _axes_3d(ax: Axes | None, labels: Sequence[str], title: str, view=(28.0, -60.0)) -> Axes:
     """Return three-dimensional Axes, labelled, turned and on a white ground."""
     if ax is None:
         ax = plt.figure(figsize=(5.6, 4.6)).add_subplot(projection="3d")
-    if ax.name != "3d":
-        raise ValueError(f"ax has projection {ax.name!r}, expected '3d'")
-    labels = arguments.sequence("labels", labels, 3)
-    view = [arguments.number("view", angle) for angle in arguments.sequence("view", view, 2)]
     for axis, label in zip((ax.xaxis, ax.yaxis, ax.zaxis), labels, strict=True):
         axis.set_pane_color("white")
         axis.set_rotate_label(False)
@@ -598,7 +326,7 @@ def _draw_plane(ax: Axes, w: np.ndarray, b: float) -> None:
         for i, j in np.argwhere(np.abs(corners[:, None] - corners).sum(axis=2) == 1)
         if heights[i] < 0 <= heights[j]
     ]
-    if len(cuts) < 3:
+    if not cuts:
         return
     # In order around their centre, seen along the axis the plane faces most.
     flat = np.delete(np.array(cuts) - np.mean(cuts, axis=0), np.abs(w).argmax(), axis=1)

@@ -1,11 +1,10 @@
 """The palette and the figure defaults of the series, defined once.
 
-A colour has one meaning everywhere, in equations and in plots. The five colours stay at least
-15 CIELAB units apart under simulated protanopia, deuteranopia and tritanopia, and their
-lightnesses differ, so that a print in grey can still be read. The same holds among the classes.
-A class colour and a quantity, or either and MUTED, can come closer than that, so they never tell
-two things apart by themselves: a second channel (marker, line style or label) accompanies every
-colour.
+A colour has one meaning everywhere, in equations and in plots. The five colours stay apart under
+simulated protanopia, deuteranopia and tritanopia, and their lightnesses differ, so that a print
+in grey can still be read. The same holds among the classes. A class colour and a quantity, or
+either and MUTED, can come closer than that, so they never tell two things apart by themselves: a
+second channel (marker, line style or label) accompanies every colour.
 """
 
 import re
@@ -32,51 +31,28 @@ DIVERGING = LinearSegmentedColormap.from_list(
     "backprop_diverging", [COLORS["weights"], "#FFFFFF", COLORS["cost"]]
 )
 
-_DEFAULTS = {
-    "figure.figsize": (8.0, 3.6),
-    "figure.dpi": 96,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 96,
-    "font.family": "DejaVu Sans",
-    "font.size": 10.5,
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.grid": True,
-    "grid.color": "#E4E4E4",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "lines.linewidth": 2.0,
-    "legend.frameon": False,
-}
-
 
 def use() -> None:
-    """Make the figure defaults of the series the current ones."""
-    mpl.rcParams.update(_DEFAULTS)
-
-
-_KIND_BY_LETTER = {"w": "weights", "b": "biases", "z": "z", "a": "a", "C": "cost"}
-_GREEK = {"sigma": r"\sigma", "delta": r"\delta", "yhat": r"\hat y"}
+    """Make the figure defaults of the series the current ones, whatever the user's own are."""
+    mpl.rcdefaults()
+    mpl.rc("figure", figsize=(8.0, 3.6), dpi=96)
+    mpl.rc("figure.constrained_layout", use=True)
+    mpl.rc("font", size=10.5)
+    mpl.rc("axes", titlesize=11.5, titleweight="bold", titlelocation="left")
+    mpl.rc("axes", edgecolor=INK, labelcolor=INK, grid=True, axisbelow=True)
+    mpl.rc("axes.spines", top=False, right=False)
+    mpl.rc("grid", color="#E4E4E4", linewidth=0.8)
+    mpl.rc(("text", "xtick", "ytick"), color=INK)
+    mpl.rc("lines", linewidth=2.0)
+    mpl.rc("legend", frameon=False)
 
 
 def symbol(name: str) -> str:
     """Return a code name as a symbol: ``w1`` becomes w with the layer 1 raised."""
-    match = re.fullmatch(r"([A-Za-z]+)(\d*)", name)
-    if not match:
-        return name
-    letters, layer = match.groups()
-    letters = _GREEK.get(letters, letters)
-    return f"${letters}^{{{layer}}}$" if layer else f"${letters}$"
+    return "$" + re.sub(r"(\d+)", r"^{\1}", name) + "$"
 
 
 def quantity_color(name: str) -> str:
     """Return the colour of a quantity by the first letter of its code name (w, b, z, a, C)."""
-    return COLORS[_KIND_BY_LETTER[name[0]]] if name[:1] in _KIND_BY_LETTER else INK
+    kinds = {"w": "weights", "b": "biases", "z": "z", "a": "a", "C": "cost"}
+    return COLORS[kinds[name[0]]] if name[0] in kinds else INK

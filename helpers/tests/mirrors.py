@@ -1,7 +1,4 @@
-"""MNIST in miniature, and servers on 127.0.0.1 that deliver it well or badly.
-
-The public network is never touched: the tests put these in the place of the real files and mirrors.
-"""
+"""MNIST in miniature, and servers on 127.0.0.1 that deliver it well or badly."""
 
 import gzip
 import hashlib
@@ -24,34 +21,28 @@ def idx(array):
 
 
 class StandIns:
-    """Four arrays in the place of MNIST's: their description, and the files a mirror serves."""
+    """Four arrays in the place of MNIST's: their hashes, and the files a mirror serves."""
 
     def __init__(self, content):
-        self.content = content
+        plain = {name: idx(array) for name, array in content.items()}
         self.names = list(content)
-        self.files = tuple(
-            datasets.MnistFile(name, hashlib.sha256(idx(array)).hexdigest(), array.shape)
-            for name, array in content.items()
-        )
+        self.files = {name: hashlib.sha256(data).hexdigest() for name, data in plain.items()}
         self.packed = {
-            f"{name}.gz": gzip.compress(idx(array), 1, mtime=0) for name, array in content.items()
+            f"{name}.gz": gzip.compress(data, 1, mtime=0) for name, data in plain.items()
         }
-
-    def replaced(self, name, answer):
-        """Return the served files with one of them replaced."""
-        return {**self.packed, f"{name}.gz": answer}
+        self.plain = plain
 
 
 def fill(folder, files):
-    """Write files into a folder, which is made if need be, and return the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write files into a folder, with the folders they need, and return the folder."""
     for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return folder
 
 
 def found(folder):
-    """Return name and content of everything in a folder."""
+    """Return name and content of every file in a folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
@@ -61,25 +52,19 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.requests.append(self.path)
         answer = self.server.files.get(self.path.lstrip("/"), lambda h: h.send_error(404))
-        if not callable(answer):
-            answer = sending(answer)
         with suppress(ConnectionError):  # the client may hang up
-            answer(self)
+            answer(self) if callable(answer) else send(self, answer)
 
     def log_message(self, *args):
         pass
 
 
 def send(handler, body, *, length=None):
+    """Send `body`, and promise `length` bytes if that is given."""
     handler.send_response(200)
     handler.send_header("Content-Length", str(len(body) if length is None else length))
     handler.end_headers()
     handler.wfile.write(body)
-
-
-def sending(body, *, length=None):
-    """Return an answer that sends `body`, and promises `length` bytes if that is given."""
-    return lambda handler: send(handler, body, length=length)
 
 
 @contextmanager
@@ -100,29 +85,25 @@ def mirror(files):
         thread.join()
 
 
-# A process of its own, with stand-ins in place. Its arguments are a folder and mirrors.
 PROGRAM = """
 import sys
 from pathlib import Path
 from helpers import datasets
-from helpers.datasets import MnistFile
-datasets.MNIST_FILES = {files}
-datasets.MNIST_HOME = Path(sys.argv[1])
+datasets.MNIST_FILES, datasets.MNIST_HOME = {files}, Path(sys.argv[1])
 datasets.MNIST_MIRRORS = tuple(sys.argv[2:])
 {setup}
-sys.exit(datasets.main())
+datasets.main()
 """
 
 
-def start_fetching(stand_ins, home, *mirrors, setup=""):
+def start_fetching(stand_ins, home, *mirrors, setup="", **environment):
     """Start `make data` for stand-ins, after the statements in `setup`."""
-    program = PROGRAM.format(files=stand_ins.files, setup=setup)
+    environment = {"PYTHONIOENCODING": "utf-8", "no_proxy": "*", "MNIST_DIR": ""} | environment
     return subprocess.Popen(
-        [sys.executable, "-c", program, str(home), *mirrors],
+        [sys.executable, "-c", PROGRAM.format(files=stand_ins.files, setup=setup), home, *mirrors],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8", "no_proxy": "*"},  # the path is printed
         encoding="utf-8",
+        env=os.environ | environment,
         cwd=datasets.REPOSITORY,
     )

@@ -1,291 +1,226 @@
-"""Plots show the data they are given, on the Axes given, and refuse what they cannot show."""
+"""The plots: what a reader takes from a picture is what the data say, for every eye."""
+
+import subprocess
+import sys
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex, to_rgba
+from matplotlib.colors import to_hex, to_rgb
 
 from helpers import plots, style
 
-X = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 0.5], [0.5, 2.0]])
+X = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 0.5], [0.5, 3.0]])
 Y = np.array([0, 1, 1, 0])
+A = np.random.default_rng(0).random((20, 3))
+SOLID = {"labels": ("$x$", "$y$", "$z$"), "title": "t"}
+VIEW = {"view": (20, -60), **SOLID}
 
-
-def test_curves_draw_each_series_against_its_step_number():
-    ax = plots.curves({"train": [3.0, 2.0, 1.0], "test": [4.0, 3.0, 2.0]}, title="falls")
-    assert [line.get_label() for line in ax.lines] == ["train", "test"]
-    assert list(ax.lines[0].get_xdata()) == [1, 2, 3]
-    assert list(ax.lines[1].get_ydata()) == [4.0, 3.0, 2.0]
-    assert ax.lines[0].get_linestyle() != ax.lines[1].get_linestyle()
-    assert ax.get_title(loc="left") == "falls" or ax.get_title() == "falls"
-
-
-def test_curves_take_colours_by_name_and_a_marker():
-    ax = plots.curves({"a": [1, 2], "b": [2, 1]}, colors={"b": "#B3102B"}, marker="o")
-    assert ax.lines[1].get_color() == "#B3102B"
-    assert ax.lines[0].get_color() != "#B3102B"
-    assert {line.get_marker() for line in ax.lines} == {"o"}
-
-
-def test_curves_take_an_abscissa_and_a_log_scale():
-    ax = plots.curves({"C": [1.0, 0.1]}, x=[0, 10], log=True)
-    assert list(ax.lines[0].get_xdata()) == [0, 10]
-    assert ax.get_yscale() == "log"
-
-
-@pytest.mark.parametrize(
-    ("series", "x", "message"),
-    [
-        ({}, None, "series is empty"),
-        ({"C": []}, None, r"series\['C'\] is empty"),
-        ({"C": [1.0, np.nan]}, None, "not finite"),
-        ({"C": [[1.0]]}, None, "expected 1 axes"),
-        ({"C": [1.0, 2.0]}, [1.0], "has 2 values, expected 1"),
-    ],
+# Machado, Oliveira and Fernandes (2009), severity 1.0, applied to linear RGB.
+PROTANOPIA = [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]
+DEUTERANOPIA = [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
+TRITANOPIA = [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]]
+PALETTES = [list(style.COLORS.values()), style.CLASS_COLORS]
+RGB_TO_XYZ = np.array(
+    [[0.4125, 0.3576, 0.1804], [0.2127, 0.7152, 0.0722], [0.0193, 0.1192, 0.9503]]
 )
-def test_curves_name_the_series_they_cannot_draw(series, x, message):
-    with pytest.raises(ValueError, match=message):
-        plots.curves(series, x=x)
 
 
-def test_text_in_place_of_numbers_is_a_type_error():
-    with pytest.raises(TypeError, match="expected numbers"):
-        plots.curves({"C": ["high", "low"]})
+def linear(color):
+    c = np.array(to_rgb(color))
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
 
 
-def test_tangent_passes_through_the_point_with_the_given_slope():
+def cielab(rgb):
+    f = np.cbrt(RGB_TO_XYZ @ np.clip(rgb, 0, 1) / [0.9505, 1.0, 1.0888])
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def contrast(*colors):
+    """Return the ratio of two luminances as web accessibility defines it, from 1 to 21."""
+    dark, light = sorted(RGB_TO_XYZ[1] @ linear(color) for color in colors)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def seen(ax):
+    """Return a function that gives the colour a reader sees at a place (x, y) of the plot."""
+    ax.figure.canvas.draw()
+    picture = np.asarray(ax.figure.canvas.buffer_rgba())[::-1, :, :3] / 255
+    return lambda x, y: picture[tuple(ax.transData.transform((x, y)).astype(int)[::-1])]
+
+
+@pytest.mark.parametrize("vision", [np.eye(3), PROTANOPIA, DEUTERANOPIA, TRITANOPIA])
+@pytest.mark.parametrize("palette", PALETTES)
+def test_the_palette_survives_every_colour_vision(palette, vision):
+    seen = [cielab(np.array(vision) @ linear(color)) for color in palette]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 15
+
+
+@pytest.mark.parametrize("palette", PALETTES)
+def test_the_palette_survives_a_print_in_grey(palette):
+    assert min(np.diff(sorted(cielab(linear(color))[0] for color in palette))) > 7
+    assert all(contrast(color, "white") > 2.5 for color in palette)
+
+
+def test_figures_do_not_depend_on_the_settings_of_a_user(tmp_path):
+    draw = (
+        "from helpers import plots, style; style.use();"
+        "plots.curves({'a': [1, 2], 'b': [2, 1]}, title='t').figure.savefig('figure.png')"
+    )
+    pictures = []
+    for settings in ("", "axes.facecolor: black\nlines.marker: o\nfont.size: 20\nsavefig.dpi: 50"):
+        (tmp_path / "matplotlibrc").write_text(settings)
+        subprocess.run([sys.executable, "-c", draw], cwd=tmp_path, check=True)
+        pictures.append((tmp_path / "figure.png").read_bytes())
+    assert pictures[0] == pictures[1]
+
+
+def test_curves_show_each_series_with_a_colour_and_a_line_of_its_own():
+    ax = plots.curves({"C": [3.0, 2.0], "A": [4.0, 3.0]}, colors={"C": style.COLORS["cost"]})
+    first, second = ax.lines
+    assert (list(first.get_xdata()), list(first.get_ydata())) == ([1, 2], [3.0, 2.0])
+    assert first.get_color() == style.COLORS["cost"] != second.get_color()
+    assert first.get_linestyle() != second.get_linestyle()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["C", "A"]
+
+
+def test_a_tangent_touches_its_curve_with_the_given_slope():
     x = np.linspace(-1, 1, 11)
     ax = plots.tangent(x, x**2, at=0.5, value=0.25, slope=1.0)
     (x0, x1), (y0, y1) = ax.lines[1].get_data()
     assert (y1 - y0) / (x1 - x0) == pytest.approx(1.0)
-    assert (y0 + y1) / 2 == pytest.approx(0.25)
+    assert ((x0 + x1) / 2, (y0 + y1) / 2) == pytest.approx((0.5, 0.25))
 
 
-def test_tangent_rejects_curves_of_two_lengths():
-    with pytest.raises(ValueError, match=r"y has shape \(2,\), expected \(3,\)"):
-        plots.tangent([1, 2, 3], [1, 2], 1, 1, 1)
-
-
-def test_tangent_panels_color_by_quantity_and_label_with_symbols():
-    x = np.linspace(-1, 1, 5)
-    values, slopes = {"z3": 0.0, "C": 0.0}, {"z3": 1.0, "C": 0.0}
+def test_tangent_panels_wear_the_colours_and_symbols_of_their_quantities():
+    curves, numbers = {"z3": [0, 1], "C": [1, 0]}, {"z3": 0.5, "C": 0.5}
     axes = plots.tangent_panels(
-        x, {"z3": x, "C": x**2}, at=0.0, values=values, slopes=slopes, xlabel="w3", title="t"
+        [0, 1], curves, at=0.5, values=numbers, slopes=numbers, xlabel="w3", title="t"
     )
     assert [ax.get_ylabel() for ax in axes] == ["$z^{3}$", "$C$"]
-    assert axes[0].lines[0].get_color() == style.COLORS["z"]
+    assert {ax.get_xlabel() for ax in axes} == {"$w^{3}$"}
+    assert [ax.lines[0].get_color() for ax in axes] == [style.COLORS["z"], style.COLORS["cost"]]
 
 
-@pytest.mark.parametrize("missing", ["values", "slopes"])
-def test_tangent_panels_name_a_curve_without_value_or_slope(missing):
-    given = {"values": {"C": 0.0}, "slopes": {"C": 0.0}} | {missing: {}}
-    with pytest.raises(ValueError, match=f"{missing} has no entry 'C'"):
-        plots.tangent_panels([0, 1], {"C": [0, 1]}, at=0, xlabel="w1", **given)
-    with pytest.raises(ValueError, match="curves is empty"):
-        plots.tangent_panels([0, 1], {}, at=0, xlabel="w1", values={}, slopes={})
+def test_a_class_keeps_its_colour_and_marker_where_others_are_missing():
+    def looks(*labels):
+        ax = plots.scatter_classes(X[: len(labels)], np.array(labels), classes="abc")
+        assert [cloud.get_label() for cloud in ax.collections] == ["abc"[k] for k in labels]
+        return [(to_hex(c.get_facecolor()[0]), len(c.get_paths()[0])) for c in ax.collections]
+
+    both = looks(0, 1, 2)
+    assert len({color for color, _ in both}) == len({marker for _, marker in both}) == 3
+    assert looks(1, 2) == both[1:]
+    assert looks(2) == both[2:]
 
 
-def test_labelled_points_use_a_marker_and_a_color_per_label():
-    ax = plots.labelled_points([-1.0, 1.0, 2.0], [-1, 1, 1])
-    low, high = ax.lines
-    assert len(low.get_xdata()) == 1
-    assert len(high.get_xdata()) == 2
-    assert low.get_marker() != high.get_marker()
-    assert low.get_color() != high.get_color()
-    assert [low.get_label(), high.get_label()] == ["$y$ = −1", "$y$ = 1"]
-    with pytest.raises(ValueError, match="like x"):
-        plots.labelled_points([1.0], [1, 1])
-    with pytest.raises(ValueError, match="y has 4 classes, expected at most 3"):
-        plots.labelled_points([1.0, 2, 3, 4], [0, 1, 2, 3])
+def test_labelled_points_differ_in_colour_and_marker_and_are_called_by_their_letter():
+    ax = plots.labelled_points(np.array([-1.0, 1.0, 2.0]), np.array([-1, 1, 1]), letter="t")
+    assert [line.get_label() for line in ax.lines] == ["$t$ = −1", "$t$ = 1"]
+    assert [line.get_color() for line in ax.lines] == style.CLASS_COLORS[:2]
+    assert [line.get_marker() for line in ax.lines] == style.CLASS_MARKERS[:2]
+    assert list(ax.lines[1].get_xdata()) == [1.0, 2.0]
 
 
-def test_labelled_points_call_the_label_by_its_letter():
-    ax = plots.labelled_points([-1.0, 1.0], [0, 1], letter="t")
-    assert [line.get_label() for line in ax.lines] == ["$t$ = 0", "$t$ = 1"]
-    assert ax.get_ylabel() == "label $t$"
-    assert plots.labelled_points([-1.0, 1.0], [0, 1]).get_ylabel() == "label $y$"
+def test_a_region_is_where_the_model_says():
+    def right_of_one(points):
+        return np.where(points[:, 1] < 0.3, np.nan, np.where(points[:, 0] > 1, 2, 0))
+
+    at = seen(plots.decision_regions(right_of_one, X, Y))
+    for x, y, label in ((0.2, 0.7, 0), (0.9, 2.9, 0), (1.1, 0.7, 2), (1.9, 2.9, 2)):
+        shade = 0.22 * np.array(to_rgb(style.CLASS_COLORS[label])) + 0.78
+        np.testing.assert_allclose(at(x, y), shade, atol=0.01)
+    np.testing.assert_array_equal(at(1.5, 0.2), 1)  # white where the model gives no class
 
 
-def test_scatter_names_the_classes():
-    ax = plots.scatter_classes(X, Y, classes=["left", "right"])
-    assert [c.get_label() for c in ax.collections] == ["left", "right"]
-    assert sum(len(c.get_offsets()) for c in ax.collections) == len(X)
+def readable_cells(ax):
+    """Return what is written at each place, once it stands out from the colour of its cell."""
+    at, cells = seen(ax), {}
+    for text in ax.texts:
+        x, y = text.get_position()
+        assert contrast(text.get_color(), at(x - 0.45, y - 0.45)) > 3.9
+        cells[x - 0.5, y - 0.5] = text.get_text()
+    return cells
 
 
-def test_one_class_and_one_sample_can_be_drawn():
-    assert len(plots.scatter_classes(X[:1], Y[:1]).collections) == 1
-    ax = plots.decision_regions(lambda p: np.zeros(len(p), int), X[:1], Y[:1], resolution=5)
-    assert ax.get_xlim() == (-1.0, 1.0)
-
-
-def marks(ax):
-    """Return colour and marker of each class drawn, by name."""
-    return {
-        c.get_label(): (to_hex(c.get_facecolor()[0]), c.get_paths()[0].vertices.shape)
-        for c in ax.collections
-        if not c.get_label().startswith("_")
+@pytest.mark.parametrize("center", [None, 0.0])
+def test_a_heat_map_shows_each_value_in_its_place_readably(center):
+    matrix = np.linspace(-2, 2, 40).reshape(5, 8)
+    ax = plots.heatmap(matrix, rows="abcde", columns=range(8), fmt=".1f", center=center)
+    assert readable_cells(ax) == {
+        (k, i): f"{value:.1f}".replace("-", "−") for (i, k), value in np.ndenumerate(matrix)
     }
+    assert ax.get_ylim() == (5, 0)  # the first row on top
+    assert "".join(label.get_text() for label in ax.get_yticklabels()) == "abcde"
+    assert "".join(label.get_text() for label in ax.get_xticklabels()) == "01234567"
 
 
-def test_a_class_has_a_colour_and_a_marker_of_its_own_also_where_others_are_missing():
-    names = ["a", "b", "c"]
-    both = marks(plots.scatter_classes(X, [0, 1, 2, 0], classes=names))
-    assert len({color for color, _ in both.values()}) == 3
-    assert len({marker for _, marker in both.values()}) == 3
-    assert both["a"][0] == style.CLASS_COLORS[0].lower()
-    assert marks(plots.scatter_classes(X, [1, 2, 2, 1], classes=names)) == {
-        name: both[name] for name in "bc"
-    }
-    spread = marks(plots.scatter_classes(X, [-1, 1, 1, -1]))  # by rank, where labels do not count
-    assert list(spread.values()) == [both["a"], both["b"]]
+@pytest.mark.parametrize("matrix", [[[-1.0, 0.0, 3.0]], [[0.0, 0.0, 0.0]]])
+def test_a_signed_map_is_blue_below_white_at_and_red_above_its_centre(matrix):
+    at = seen(plots.heatmap(np.array(matrix), fmt=None, center=0, colorbar=False))
+    for k, value in enumerate(matrix[0]):
+        red, green, blue = at(k + 0.5, 0.5)
+        assert np.sign(np.round(red - blue, 1)) == np.sign(value)
+        assert (green > 0.98) == (value == 0)
 
 
-def test_a_region_has_the_colour_of_its_class():
-    ax = plots.decision_regions(lambda p: np.full(len(p), 2), X, [1, 2, 2, 1], resolution=5)
-    shade = ax.collections[-1]
-    shade.update_scalarmappable()
-    assert to_hex(shade.get_facecolor()[0]) == style.CLASS_COLORS[2].lower()
+def test_a_confusion_matrix_makes_a_single_mistake_visible_beside_many():
+    counts = np.array([[980, 1, 30], [0, 900, 4], [12, 0, 950]])
+    ax = plots.confusion_matrix(counts, ["no", "perhaps", "yes"])
+    assert readable_cells(ax) == {(k, i): str(n) for (i, k), n in np.ndenumerate(counts)}
+    none, one, right = (seen(ax)(k + 0.1, i + 0.1) for i, k in ((1, 0), (0, 1), (0, 0)))
+    assert contrast(none, one) > 1.15
+    assert np.ptp(right) == 0  # grey: what is right is no mistake
 
 
-@pytest.mark.parametrize(
-    ("X", "y", "message"),
-    [
-        (np.ones((3, 3)), [0, 1, 0], r"X has shape \(3, 3\), expected \(N, 2\)"),
-        (np.ones((3, 2)), [0, 1], r"y has shape \(2,\), expected \(3,\)"),
-        (np.ones((4, 2)), [0, 1, 2, 3], "4 classes, expected at most 3"),
-        (np.full((2, 2), np.inf), [0, 1], "X holds values that are not finite"),
-        (np.empty((0, 2)), [], "X is empty"),
-    ],
-)
-def test_scatter_names_what_it_cannot_draw(X, y, message):
-    with pytest.raises(ValueError, match=message):
-        plots.scatter_classes(X, y)
-
-
-def test_decision_regions_ask_the_predictor_over_the_whole_plane():
-    asked = []
-
-    def predict(points):
-        asked.append(points)
-        return (points[:, 0] > 1).astype(int)
-
-    ax = plots.decision_regions(predict, X, Y, resolution=20, title="split")
-    assert asked[0].shape == (400, 2)
-    assert (asked[0].min(axis=0) < X.min(axis=0)).all()
-    assert (asked[0].max(axis=0) > X.max(axis=0)).all()
-    assert ax.collections[-1].get_array().size == 400
-
-
-def test_where_the_predictor_gives_no_class_the_plane_stays_blank():
-    ax = plots.decision_regions(lambda p: np.where(p[:, 0] > 1, 1, np.nan), X, Y, resolution=20)
-    shade = np.ma.filled(ax.collections[-1].get_array().astype(float), np.nan).ravel()
-    assert 0 < np.isnan(shade).sum() < 400
-    with pytest.raises(TypeError, match="predict returned dtype"):
-        plots.decision_regions(lambda p: ["a"] * len(p), X, Y, resolution=20)
-
-
-def test_decision_regions_check_what_the_predictor_returns():
-    with pytest.raises(ValueError, match=r"predict returned shape \(400, 2\), expected \(400,\)"):
-        plots.decision_regions(lambda points: points, X, Y, resolution=20)
-
-
-def test_heatmap_writes_each_value_readably_on_its_color():
-    ax = plots.heatmap([[0.0, 1.0], [0.5, 0.25]], rows=["a", "b"], columns=[1, 2], fmt=".1f")
-    assert [t.get_text() for t in ax.texts] == ["0.0", "1.0", "0.5", "0.2"]
-    assert to_rgba(ax.texts[0].get_color()) == to_rgba("white")  # the dark end
-    assert to_rgba(ax.texts[1].get_color()) == to_rgba(style.INK)  # the light end
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
-
-
-def test_heatmap_with_a_center_has_a_two_sided_scale():
-    image = plots.heatmap([[-1.0, 3.0]], center=0.0, fmt=None, colorbar=False).images[0]
-    assert image.get_clim() == (-3.0, 3.0)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"matrix": [1.0, 2.0]}, "expected 2 axes"),
-        ({"matrix": [[np.nan]]}, "not finite"),
-        ({"matrix": [[1.0]], "rows": ["a", "b"]}, "rows has 2 labels, expected 1"),
-        ({"matrix": [[1.0]], "columns": []}, "columns has 0 labels, expected 1"),
-    ],
-)
-def test_heatmap_names_what_does_not_fit(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        plots.heatmap(**arguments)
-
-
-def test_confusion_matrix_colors_mistakes_only():
-    ax = plots.confusion_matrix([[90, 2], [5, 80]], ["no", "yes"])
-    assert ax.images[0].get_array().tolist() == [[0, 2], [5, 0]]
-    low, high = ax.images[0].get_clim()
-    assert low <= 0
-    assert 5 <= high < 10  # on the scale of the mistakes
-    assert [t.get_text() for t in ax.texts] == ["90", "2", "5", "80"]
-
-
-def test_confusion_matrix_without_mistakes_can_be_drawn():
-    assert plots.confusion_matrix([[3, 0], [0, 4]], [0, 1]).images
-
-
-def test_confusion_matrix_must_match_the_classes():
-    with pytest.raises(ValueError, match=r"counts has shape \(2, 3\), expected \(2, 2\)"):
-        plots.confusion_matrix(np.ones((2, 3)), [0, 1])
-
-
-def test_image_grid_reshapes_flat_images_and_blanks_the_rest():
-    axes = plots.image_grid(
-        np.arange(3 * 16.0).reshape(3, 16), ["a", "b", "c"], columns=2, title="t"
-    )
+def test_images_keep_their_order_and_signed_ones_one_scale_around_zero():
+    images = np.arange(-8.0, 4.0).reshape(3, 4)
+    axes = plots.image_grid(images, ["a", "b", "c"], columns=2, signed=True, title="t")
     assert axes.shape == (2, 2)
-    assert axes[0, 0].images[0].get_array().shape == (4, 4)
-    assert not axes[1, 1].images
-    assert not axes[1, 1].axison
-
-
-def test_signed_images_share_one_scale_around_zero():
-    axes = plots.image_grid(np.array([[[1.0]], [[-5.0]]]), signed=True, columns=2)
-    assert [ax.images[0].get_clim() for ax in axes.flat] == [(-5.0, 5.0)] * 2
-    (ax,) = plots.image_grid(np.array([[[200]]], dtype=np.uint8), signed=True, columns=1).flat
-    assert ax.images[0].get_clim() == (-200.0, 200.0)
+    for image, ax in zip(images, axes.flat, strict=False):
+        np.testing.assert_array_equal(ax.images[0].get_array(), image.reshape(2, 2))
+        assert ax.images[0].get_clim() == (-8, 8)
+    assert [ax.get_title(loc="center") for ax in axes.flat] == ["a", "b", "c", ""]
 
 
 @pytest.mark.parametrize(
-    ("images", "titles", "message"),
-    [
-        (np.ones((2, 15)), None, "15 pixels a row, expected a square number"),
-        (np.ones((2, 2, 2)), ["one"], "titles has 1 entries, expected 2"),
-        (np.ones(4), None, "expected 3 axes"),
-        (np.full((1, 2, 2), np.nan), None, "not finite"),
-    ],
+    ("w", "b", "corners"),
+    [([1, 1, 1], -0.5, 3), ([0, 0, 2], -1.0, 4), ([1, 1, 1], -1.5, 6), ([1, 1, 1], 5.0, 0)],
 )
-def test_image_grid_names_what_does_not_fit(images, titles, message):
-    with pytest.raises(ValueError, match=message):
-        plots.image_grid(images, titles)
+def test_a_plane_is_cut_at_the_faces_of_the_cube(w, b, corners):
+    ax = plots.scatter_3d(A, np.arange(20) % 2, plane=(np.array(w), b), **VIEW)
+    ax.figure.canvas.draw()
+    faces = [c.get_paths()[0].vertices[:-1] for c in ax.collections[2:]]  # behind the two classes
+    assert [len(face) for face in faces] == ([corners] if corners else [])
+    for face in faces:  # its corners go round without crossing
+        edges = np.diff(face, axis=0, append=face[:1])
+        (x, y), (u, v) = edges.T, np.roll(edges, -1, axis=0).T
+        assert len(set(np.sign(x * v - y * u))) == 1
 
 
-def test_bars_write_their_values():
-    ax = plots.bars({"a": 0.5, "b": 0.25})
-    assert [t.get_text() for t in ax.texts] == ["0.50", "0.25"]
-    with pytest.raises(ValueError, match="heights is empty"):
-        plots.bars({})
+CALLS = [
+    lambda ax: plots.curves({"C": [1, 2]}, ax=ax),
+    lambda ax: plots.tangent([0, 1], [0, 1], 0, 0, 1, ax=ax),
+    lambda ax: plots.bars({"a": 1}, ax=ax),
+    lambda ax: plots.labelled_points(np.array([0, 1]), np.array([0, 1]), ax=ax),
+    lambda ax: plots.scatter_classes(X, Y, ax=ax),
+    lambda ax: plots.decision_regions(lambda p: np.zeros(len(p)), X, Y, ax=ax),
+    lambda ax: plots.heatmap(np.eye(2), ax=ax),
+    lambda ax: plots.confusion_matrix(np.eye(2, dtype=int), "ab", ax=ax),
+]
+CALLS_3D = [
+    lambda ax: plots.scatter_3d(A, np.zeros(20), plane=(np.ones(3), -1), ax=ax, **VIEW),
+    lambda ax: plots.surface(lambda P: P[:, 0], (0, 1), level=0.5, ax=ax, **SOLID),
+]
 
 
 @pytest.mark.parametrize(
-    "draw",
-    [
-        lambda ax: plots.curves({"C": [1, 2]}, ax=ax),
-        lambda ax: plots.tangent([0, 1], [0, 1], 0, 0, 1, ax=ax),
-        lambda ax: plots.labelled_points([0, 1], [0, 1], ax=ax),
-        lambda ax: plots.scatter_classes(X, Y, ax=ax),
-        lambda ax: plots.heatmap([[1.0]], ax=ax),
-        lambda ax: plots.confusion_matrix([[1]], [0], ax=ax),
-        lambda ax: plots.bars({"a": 1}, ax=ax),
-    ],
+    ("draw", "projection"), [(draw, None) for draw in CALLS] + [(draw, "3d") for draw in CALLS_3D]
 )
-def test_plots_draw_on_the_given_axes_and_never_show(draw, monkeypatch):
+def test_plots_draw_on_the_given_axes_or_their_own_and_never_show(draw, projection, monkeypatch):
     monkeypatch.setattr(plt, "show", lambda: pytest.fail("a helper called show"))
-    _, ax = plt.subplots()
+    ax = plt.figure().add_subplot(projection=projection)
     assert draw(ax) is ax
     assert len(plt.get_fignums()) == 1
+    assert draw(None).figure is not ax.figure

@@ -3,7 +3,8 @@
 import pytest
 from windows import Window
 
-from helpers import pages, runs
+import pages
+from helpers import runs
 
 pytestmark = pytest.mark.browser
 

@@ -1,9 +1,9 @@
 """Build slides and hand-outs from the committed notebooks; both open without a network.
 
-``python -m helpers.pages slides`` is `make slides`: a reveal.js deck for each notebook in
-``build/slides/``. ``python -m helpers.pages html`` is `make html`: a page to read or print for
-each notebook and each page of the guide in ``build/html/``. Both add an index, and both take names
-of notebooks to build only these.
+``python .ci/pages.py slides`` is `make slides`: a reveal.js deck for each notebook in
+``build/slides/``. ``python .ci/pages.py html`` is `make html`: a page to read or print for each
+notebook and each page of the guide in ``build/html/``. Both add an index, and both take names of
+notebooks to build only these.
 
 Every page is one file. Formulas become MathML when it is built, which all current browsers draw
 themselves, with the font that is embedded in the page; a formula that cannot be converted stops
@@ -23,7 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from helpers import paging, runs
+import paging
+from helpers import runs
 
 if TYPE_CHECKING:
     from nbconvert.exporters import HTMLExporter
@@ -283,8 +284,9 @@ def index_notebook(notebooks: dict[str, NotebookNode], kind: str, guide: Sequenc
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with runs.whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary = path.with_name(f".{path.name}.tmp")  # so that no page is ever half written
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(path)
 
 
 def build(
@@ -351,9 +353,7 @@ def _read_markdown(path: Path) -> NotebookNode:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build what the command line asks for; return the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers.pages", description=__doc__.split("\n")[0]
-    )
+    parser = argparse.ArgumentParser(prog="python .ci/pages.py", description=__doc__.split("\n")[0])
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="only these, as 10_mnist")
     options = parser.parse_args(arguments)

@@ -1,0 +1,97 @@
+"""Checks of notebook 01: a chain of sigmoid nodes run forward, and a slope from two sides."""
+
+import numpy as np
+
+from helpers.exercises.verdict import check
+
+
+def sigmoid(z):
+    """Return the sigmoid by a second formula, which complex numbers pass; the notebooks use exp."""
+    return (1 + np.tanh(z / 2)) / 2
+
+
+def _outputs(x, weights, biases) -> list:
+    """Return x and the activations of a chain of sigmoid nodes."""
+    a = [x]
+    for w, b in zip(weights, biases, strict=True):
+        a.append(sigmoid(w * a[-1] + b))
+    return a
+
+
+def _last(x, weights, biases):
+    return _outputs(x, weights, biases)[-1]
+
+
+def _last_z(x, weights, biases):
+    return weights[-1] * _last(x, weights[:-1], biases[:-1]) + biases[-1]
+
+
+def _straight(x, weights, biases):
+    for w, b in zip(weights, biases, strict=True):
+        x = w * x + b
+    return x
+
+
+CHAIN_SLIPS = {
+    "the sigmoid is missing: the answer is a straight line in x.": _straight,
+    "the last node has no sigmoid: the answer is z, not a.": _last_z,
+    "these are z and a of the last node; return a alone.": lambda *c: [_last_z(*c), _last(*c)],
+    "these are the input and all activations; return the last one.": _outputs,
+    "these are the activations of all layers; return the last one.": lambda *c: _outputs(*c)[1:],
+    "the input came back unchanged.": lambda x, w, b: x,
+    "the biases are missing.": lambda x, w, b: _last(x, w, [0] * len(b)),
+    "the layers are run in reverse order.": lambda x, w, b: _last(x, w[::-1], b[::-1]),
+    "only one layer is run: is the return inside the loop?": lambda x, w, b: _last(x, w[:1], b[:1]),
+    "the last layer is not run: is the loop too short?": lambda x, w, b: _last(x, w[:-1], b[:-1]),
+    "every layer starts from x again, not from a.": lambda x, w, b: _last(x, w[-1:], b[-1:]),
+    "x has gone through a sigmoid; it enters as it is.": lambda x, w, b: _last(sigmoid(x), w, b),
+}
+
+
+@check(CHAIN_SLIPS)
+def check_forward_any_depth():
+    """Check ``forward(x, weights, biases) -> a`` for scalar chains of one to five layers."""
+    rng = np.random.default_rng(1)
+    for layers, depth in (
+        ("three layers", 3),
+        ("one layer", 1),
+        ("two layers", 2),
+        ("five layers", 5),
+    ):
+        chain = rng.normal(), rng.normal(size=depth).tolist(), rng.normal(size=depth).tolist()
+        yield chain, _last(*chain), f"with {layers},"
+    yield "Correct: one, two, three and five layers agree with a second formula."
+
+
+def _up(f, x, h):
+    return (f(x + h) - f(x)) / h
+
+
+def _down(f, x, h):
+    return (f(x) - f(x - h)) / h
+
+
+SLOPE_SLIPS = {
+    "step by h to either side, not by h/2.": lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h,
+    "this is the one-sided quotient; step to both sides of x.": _up,
+    "this is the one-sided quotient to the left; step to both sides.": _down,
+    "the two points lie 2h apart, and you divide by h.": lambda *c: _up(*c) + _down(*c),
+    "the two points lie 2h apart, and you divide by 4h.": lambda *c: (_up(*c) + _down(*c)) / 4,
+    "the change of f is not divided by 2h.": lambda f, x, h: f(x + h) - f(x - h),
+    "/ 2 * h multiplies by h; write / (2 * h).": lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
+    "put the difference in parentheses.": lambda f, x, h: f(x + h) - f(x - h) / (2 * h),
+    "the two values are added; subtract.": lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h),
+}
+
+
+@check(SLOPE_SLIPS)
+def check_two_sided_slope():
+    """Check ``slope(f, x, h)``, the two-sided difference quotient of f at x."""
+    for name, f, x, h in (
+        ("sin", np.sin, 0.3, 0.01),
+        ("cos", np.cos, 1.0, 0.01),
+        ("exp", np.exp, 2.0, 0.1),
+    ):
+        truth = (_up(f, x, h) + _down(f, x, h)) / 2
+        yield (f, x, h), truth, f"with f = {name}, x = {x} and h = {h},"
+    yield "Correct: three functions agree with their two-sided quotient."

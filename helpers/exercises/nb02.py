@@ -1,0 +1,144 @@
+"""Checks of notebook 02: an error one node back, and the whole way back through a chain."""
+
+import numpy as np
+
+from helpers.exercises.nb01 import sigmoid
+from helpers.exercises.verdict import check, slips
+from helpers.gradcheck import numerical_gradient
+
+
+def sigmoid_prime(z):
+    """Return the slope of the sigmoid by a second formula."""
+    return 0.25 / np.cosh(z / 2) ** 2
+
+
+SIGMOID_SLIPS = {  # sentence -> what stands in place of σ'(z), here and in 04 and 06
+    "σ'(z) is missing: this is ∂C/∂a, one step short of ∂C/∂z.": lambda z: 1,
+    "this has σ(z) where σ'(z) belongs.": sigmoid,
+    "σ' was taken at a = σ(z); it belongs at z.": lambda z: sigmoid_prime(sigmoid(z)),
+    "z(1 − z) is not a slope: σ' is a(1 − a) with a = σ(z).": lambda z: z * (1 - z),
+    "that is the derivative of tanh; this node has a sigmoid.": lambda z: 1 - np.tanh(z) ** 2,
+    "σ'(z) is applied twice.": lambda z: sigmoid_prime(z) ** 2,
+    "the error is divided by the slope; multiply by it.": lambda z: 1 / sigmoid_prime(z),
+}
+ONE_BACK_SLIPS = slips(lambda slope, w, delta, z: w * delta * slope(z), SIGMOID_SLIPS) | {
+    "the weight is missing: δ must cross the wire.": lambda w, delta, z: delta * sigmoid_prime(z),
+    "the factors multiply; none is added.": lambda w, delta, z: w * delta + sigmoid_prime(z),
+}
+
+
+@check(ONE_BACK_SLIPS)
+def check_error_one_layer_back():
+    """Check ``error_back(w_next, delta_next, z) -> delta``, the scalar BP2."""
+    rng = np.random.default_rng(2)
+    for w, delta, z in rng.normal(size=(4, 3)).tolist():
+        slope = np.imag(sigmoid(z + 1e-20j)) / 1e-20
+        where = f"with w_next = {w:.3g}, delta_next = {delta:.3g} and z = {z:.3g},"
+        yield (w, delta, z), w * delta * slope, where
+    yield "Correct: the error agrees with a second formula at four random places."
+
+
+def _forward(x, w: list, b: list) -> tuple[list, list]:
+    """Return z and a of all layers, z[0] = a[0] = x; w and b are numbers or arrays."""
+    z, a = [x], [x]
+    for w_k, b_k in zip(w[1:], b[1:], strict=True):
+        z.append(np.dot(w_k, a[-1]) + b_k)
+        a.append(sigmoid(z[-1]))
+    return z, a
+
+
+def measured(x, y, w: list, b: list) -> tuple[list, list]:
+    """Return the slopes dw, db of half the squared error by complex steps, None in front."""
+    layers = range(1, len(w))
+
+    def lists(p):
+        return tuple([None, *(p[f"{name}{k}"] for k in layers)] for name in "wb")
+
+    def cost(p):
+        return 0.5 * np.sum((_forward(x, *lists(p))[1][-1] - y) ** 2)
+
+    params = {f"w{k}": w[k] for k in layers} | {f"b{k}": b[k] for k in layers}
+    return lists(numerical_gradient(cost, params, method="complex"))
+
+
+EQUATIONS = {  # what the four equations are made of, for layer k
+    "output": lambda error: error,  # BP1: a - y times the slope
+    "output slope": sigmoid_prime,
+    "back": lambda k, w, delta: np.dot(delta[k + 1], w[k + 1]),  # BP2: Wᵀδ times the slope
+    "slope": lambda k, z: sigmoid_prime(z[k]),
+    "bias": lambda delta, a_in: delta,  # BP3
+    "in": lambda k, w, z, a: a[k - 1],  # BP4: the outer product of δ and what comes in
+}
+
+
+def backward(slip: dict, x, y, w: list, b: list) -> tuple[list, list]:
+    """Return dw, db, None in front, with some ingredients of the four equations replaced."""
+    rule = EQUATIONS | slip
+    z, a = _forward(x, w, b)
+    delta = [None] * len(w)
+    delta[-1] = rule["output"](a[-1] - y) * rule["output slope"](z[-1])
+    for k in range(len(w) - 2, 0, -1):
+        delta[k] = rule["back"](k, w, delta) * rule["slope"](k, z)
+    layers = range(1, len(w))
+    dw = [np.multiply.outer(delta[k], rule["in"](k, w, z, a)) for k in layers]
+    return [None, *dw], [None, *(rule["bias"](delta[k], a[k - 1]) for k in layers)]
+
+
+def _hidden(slope):
+    return lambda k, z: slope(z[k])
+
+
+ERROR_SLIPS = {
+    "half the slope; does a ½ remain that the square's 2 should cancel?": {
+        "output": lambda error: error / 2
+    },
+    "twice the slope; the cost is *half* the squared error.": {"output": lambda error: 2 * error},
+    **{s: {"output slope": f, "slope": _hidden(f)} for s, f in SIGMOID_SLIPS.items()},
+    **{f"BP1: {s}": {"output slope": f} for s, f in SIGMOID_SLIPS.items()},
+    **{f"BP2: {s}": {"slope": _hidden(f)} for s, f in SIGMOID_SLIPS.items()},
+}
+CHAIN_SLIPS = ERROR_SLIPS | {
+    "BP2 multiplies by the weight of its own layer; it is the next layer's.": {
+        "back": lambda k, w, delta: delta[k + 1] * w[k]
+    },
+    "BP2 takes σ'(z) of the next layer.": {"slope": lambda k, z: sigmoid_prime(z[k + 1])},
+    "BP2 lacks the weight.": {"back": lambda k, w, delta: delta[k + 1]},
+    "BP3: the slope of a bias is the error alone.": {"bias": lambda delta, a_in: delta * a_in},
+    "BP3: the slope of a bias is the error, not 1.": {"bias": lambda delta, a_in: 1},
+    "the weights' slopes lack the activation that comes in (BP4).": {"in": lambda k, w, z, a: 1},
+    "BP4 multiplies by the activation of its own layer; it is the one before.": {
+        "in": lambda k, w, z, a: a[k]
+    },
+    "BP4 multiplies by z; it is the activation.": {"in": lambda k, w, z, a: z[k - 1]},
+    "BP4 multiplies by z of its own layer.": {"in": lambda k, w, z, a: z[k]},
+    "BP4 multiplies by the weight.": {"in": lambda k, w, z, a: w[k]},
+}
+
+
+def _chain(slopes, x, y, weights, biases) -> tuple[list, list]:
+    """Return dw, db as exercise 2 wants them, the first layer in front."""
+    return tuple(s[1:] for s in slopes(x, y, [None, *weights], [None, *biases]))
+
+
+def _from_output(*chain):
+    return tuple(s[::-1] for s in _chain(measured, *chain))
+
+
+BACKPROP_SLIPS = slips(_chain, slips(backward, CHAIN_SLIPS)) | {
+    "the lists run from the output to the input; return the first layer first.": _from_output,
+    "the two lists are swapped: return (dw, db).": lambda *chain: _chain(measured, *chain)[::-1],
+}
+
+
+@check(BACKPROP_SLIPS, returns="dw, db")
+def check_backprop_1d():
+    """Check ``backprop(x, y, weights, biases) -> (dw, db)`` on chains of one to five nodes.
+
+    The cost is half the squared error of one sample; the truth is measured by a complex step.
+    """
+    rng = np.random.default_rng(3)
+    for nodes, depth in (("three nodes", 3), ("one node", 1), ("two nodes", 2), ("five nodes", 5)):
+        x, y = float(rng.normal(1, 0.3)), float(rng.integers(2))
+        case = x, y, rng.normal(size=depth).tolist(), rng.normal(size=depth).tolist()
+        yield case, _chain(measured, *case), f"with {nodes},"
+    yield "Correct: chains of one, two, three and five nodes agree with a nudge."

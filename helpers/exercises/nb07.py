@@ -1,0 +1,97 @@
+"""Checks of notebook 07: the cross-entropy of two classes, and the way back through a softmax."""
+
+from functools import partial
+
+import numpy as np
+
+from helpers.exercises.nb01 import sigmoid
+from helpers.exercises.verdict import as_numbers, check, difference, memory_below
+from helpers.gradcheck import numerical_gradient
+
+
+def _costs(z, y):
+    """Return the cross-entropy of each sample."""
+    return np.logaddexp(0, z) - y * z
+
+
+COST_SLIPS = {
+    "this is one cost per sample; take the mean.": _costs,
+    "too large by the factor N, the number of samples.": lambda z, y: _costs(z, y).sum(),
+    "y z is missing: the cost is lse([0, z]) − y z.": lambda z, y: np.logaddexp(0, z).mean(),
+    "y z is subtracted, not added.": lambda z, y: _costs(z, -y).mean(),
+    "the labels are exchanged: ŷ belongs to class 1.": lambda z, y: _costs(z, 1 - y).mean(),
+    "only the samples of class 1 cost anything; where is (1 − y)?": (
+        lambda z, y: (y * _costs(z, y)).mean()
+    ),
+    "this is the likelihood of the batch, not its cost.": lambda z, y: np.exp(-_costs(z, y).sum()),
+    "the log-sum-exp ran over the whole batch; each sample has its own, of 0 and its logit.": (
+        lambda z, y: np.logaddexp.reduce(np.append(z, 0 * z)) - np.mean(y * z)
+    ),
+    "this is a mean squared error; take logarithms.": lambda z, y: np.mean((sigmoid(z) - y) ** 2),
+    "use the natural log, not that to base 2.": lambda z, y: _costs(z, y).mean() / np.log(2),
+}
+
+
+@check(COST_SLIPS)
+def check_binary_cross_entropy():
+    """Check ``cross_entropy(z, y)``, the mean cost of logits z and labels y (N,), 0 or 1."""
+    z, y = 2 * np.random.default_rng(71).normal(size=7), np.array([1, 0, 0, 1, 1, 0, 1])
+    truth = -np.where(y == 1, np.log(sigmoid(z)), np.log(sigmoid(-z))).mean()
+    yield (z, y), truth, f"with {len(z)} samples,"
+    with np.errstate(all="ignore"):  # the verdict says it in place of NumPy
+        for large, cost in ((1000.0, 0), (-1000.0, 1000)):
+            case = np.array([large, -large]), np.array([1, 0])
+            yield case, partial(_at_extremes, cost=cost), f"at logits {case[0]}"
+    yield "Correct: the costs agree, at logits of ±1000 too."
+
+
+def _at_extremes(got, cost: float) -> str | None:
+    numbers = as_numbers(got)
+    if numbers is not None and not np.isfinite(numbers).all():
+        return f"the answer is {numbers}; e¹⁰⁰⁰ must never be formed."
+    sentence = difference(got, cost, {})
+    return sentence and f"{sentence} Is a probability clipped or rounded?"
+
+
+def _rows(P):
+    """Return the sum of each row, as a column."""
+    return P.sum(axis=1, keepdims=True)
+
+
+SOFTMAX_SLIPS = {
+    "only the diagonal of J is there: the one-path rule.": lambda P, V: P * V * (1 - P),
+    "ŷŷᵀ is missing: J is not diag(ŷ) alone.": lambda P, V: P * V,
+    "diag(ŷ) is missing.": lambda P, V: -P * _rows(P * V),
+    "ŷₖ in front is missing.": lambda P, V: V - _rows(P * V),
+    "the sum lacks ŷ: it runs over ŷⱼvⱼ.": lambda P, V: P * (V - _rows(V)),
+    "the sum must be multiplied by ŷₖ.": lambda P, V: P * V - _rows(P * V),
+    "take the sum over the classes, no mean.": lambda P, V: P * (V - _rows(P * V) / len(P.T)),
+    "the sum runs over the samples, not classes.": lambda P, V: P * (V - (P * V).sum(axis=0)),
+    "the sum runs over the batch; each row has its own.": lambda P, V: P * (V - (P * V).sum()),
+    "the sums belong to rows, and they are laid along columns: keepdims=True.": (
+        lambda P, V: P * (V - (P * V).sum(axis=1))
+    ),
+    "P @ V.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - P @ V.T),
+    "too small by the factor N.": lambda P, V: P * (V - _rows(P * V)) / len(P),
+}
+
+
+def _softmax(Z):
+    return np.exp(Z) / _rows(np.exp(Z))
+
+
+@check(SOFTMAX_SLIPS)
+def check_softmax_back():
+    """Check ``softmax_back(P, V) -> Delta (N, n)``, each row of V times its softmax Jacobian."""
+    rng = np.random.default_rng(72)
+    for N, n in ((3, 3), (5, 4), (1, 2)):
+        Z, V = rng.normal(size=(2, N, n))
+        truth = numerical_gradient(
+            lambda p, V=V: np.sum(V * _softmax(p["Z"])), {"Z": Z}, method="complex"
+        )
+        yield (_softmax(Z), V), truth["Z"], f"with P of shape {Z.shape},"
+    P, V = np.full((2, 2, 400), 1 / 400)  # J of one sample takes 200 times as much memory as P
+    with memory_below(100 * P.nbytes, "the errors are right, but you build a matrix J.") as truth:
+        yield (P, V), truth, f"with {P.shape[1]} classes,"
+    praise = "Correct: three batches agree with nudges of the logits."
+    yield f"{praise} Whether a loop is left, this check cannot see."

@@ -1,0 +1,177 @@
+"""Checks of notebook 09: leaky errors, exact posteriors, and the calibration error."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from helpers.exercises.verdict import as_numbers, check, slips
+
+
+def _errors(slope, Delta1, U, Z, alpha):
+    return Delta1 @ U * slope(Z, alpha)
+
+
+def _leaky(Z, alpha):
+    return np.where(Z > 0, 1, alpha)
+
+
+SLOPE_SLIPS = {  # sentence -> what stands in place of the slope of the leaky ReLU
+    "this is the plain ReLU: below zero the slope is alpha, not 0.": lambda Z, alpha: Z > 0,
+    "the slopes are exchanged: 1 above zero, alpha below.": lambda Z, alpha: _leaky(-Z, alpha),
+    "the slope of the activation is missing.": lambda Z, alpha: 1,
+    "multiply by the slope, not by the activation.": lambda Z, alpha: Z * _leaky(Z, alpha),
+    "below zero the slope is +alpha.": lambda Z, alpha: _leaky(Z, -alpha),
+    "below zero the slope is alpha, not alpha times z.": lambda Z, alpha: _leaky(Z, alpha * Z),
+    "too small by the factor N.": lambda Z, alpha: _leaky(Z, alpha) / len(Z),
+}
+LEAKY_SLIPS = slips(_errors, SLOPE_SLIPS) | {
+    "the mask reads the pre-activation Z, not the error.": (
+        lambda D, U, Z, alpha: _errors(_leaky, D, U, D @ U, alpha)
+    ),
+    "the result is transposed: rows must be samples.": lambda *c: _errors(_leaky, *c).T,
+    "U is transposed; it fits because it is square.": lambda D, U, *c: _errors(_leaky, D, U.T, *c),
+}
+
+
+@check(LEAKY_SLIPS)
+def check_leaky_errors():
+    """Check ``leaky_errors(Delta1, U, Z, alpha) -> Delta2 (N, K)``, an error through leaky ReLU."""
+    rng, alpha = np.random.default_rng(91), 0.2
+    for N, C, K in ((3, 3, 3), (4, 3, 5), (1, 2, 4)):
+        Delta1, U, Z = (rng.normal(size=s) for s in ((N, C), (C, K), (N, K)))
+        Z[0, 0] = -abs(Z[0, 0])  # at least one node is off
+        sums = [[sum(u * delta) for u in U.T] for delta in Delta1]
+        truth = sums * ((1 + alpha) + (1 - alpha) * np.sign(Z)) / 2
+        yield (Delta1, U, Z, alpha), truth, f"with U {U.shape} and Z {Z.shape},"
+    with np.errstate(all="ignore"):  # 0/0 is reported in words
+        yield (*np.ones((2, 1, 1)), np.zeros((1, 1)), alpha), _no_slope, "at z = 0"
+    yield "Correct: three layers agree with sums written out node by node."
+
+
+def _no_slope(got) -> str | None:
+    """Return what is wrong at z = 0, where every slope between those of the two sides is right."""
+    slope = as_numbers(got)
+    if slope is None or slope.size != 1:
+        return f"the answer is {got!r}, expected a number in an array of shape (1, 1)."
+    if 0.2 <= slope.item() <= 1:
+        return None
+    kink = "the leaky ReLU is not differentiable; any slope from alpha = 0.2 to 1 will do there"
+    return f"{kink}, yours is {slope.item():.3g}."
+
+
+def _logits(formula, X, means, sd, prior):
+    """Return ``formula(d, h, s, q)``: dots, half squares of the means, sd and log prior."""
+    return formula(X @ means.T, (means**2).sum(axis=1) / 2, sd, np.log(prior))
+
+
+def _posterior(formula, *case):
+    joint = np.exp(_logits(formula, *case))
+    return joint / joint.sum(axis=1, keepdims=True)
+
+
+def _equal(d, h, s, q):
+    return (d - h) / s**2
+
+
+def _exact(d, h, s, q):
+    return (d - h) / s**2 + q
+
+
+def _joint(X, means, sd, prior):
+    """Return prior times density."""
+    squares = ((X[:, None] - means) ** 2).sum(axis=2)
+    return prior * np.exp(-squares / (2 * sd**2)) / (2 * np.pi * sd**2) ** (X.shape[1] / 2)
+
+
+LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
+    "the prior is missing: so it is right for equal frequencies.": _equal,
+    "add the logarithm of the prior, not the prior.": lambda d, h, s, q: (d - h) / s**2 + np.exp(q),
+    "divide by the variance sd², not by sd.": lambda d, h, s, q: (d - h) / s + q,
+    "the term −‖µ‖²/2 is missing.": lambda d, h, s, q: d / s**2 + q,
+    "the ½ of ‖µ‖² is missing.": lambda d, h, s, q: (d - 2 * h) / s**2 + q,
+    "the prior must not be divided by sd².": lambda d, h, s, q: (d - h + q) / s**2,
+    "the ½ of −‖x − µ‖²/(2 sd²) is missing.": lambda d, h, s, q: 2 * (d - h) / s**2 + q,
+}
+POSTERIOR_SLIPS = slips(_posterior, LOGIT_SLIPS) | {
+    "times the prior, the rows no longer add up to 1: divide by their sums.": (
+        lambda *c: c[-1] * _posterior(_equal, *c)
+    ),
+    "the sum runs over the isolates, not classes.": lambda *c: _joint(*c) / _joint(*c).sum(axis=0),
+    "the rows do not add up to 1: divide by their sums.": _joint,
+    "these are the logits; a softmax is missing.": lambda *c: _logits(_exact, *c),
+    "these are logarithms of the probabilities.": lambda *c: np.log(_posterior(_exact, *c)),
+}
+
+
+@check(POSTERIOR_SLIPS)
+def check_posterior():
+    """Check ``posterior(X, means, sd, prior) -> (N, C)``, the probabilities of Gaussian classes."""
+    from scipy.stats import norm  # takes its time, and only this check needs it
+
+    rng = np.random.default_rng(92)
+    for N, C, D, sd in ((6, 3, 5, 0.9), (4, 2, 1, 2.0)):
+        X, means = rng.normal(size=(N, D)), rng.normal(size=(C, D))
+        prior = np.arange(1, C + 1) / (C * (C + 1) / 2)
+        weighted = prior * np.array([norm.pdf(X, mean, sd).prod(axis=1) for mean in means]).T
+        truth = weighted / weighted.sum(axis=1, keepdims=True)
+        yield (X, means, sd, prior), truth, f"with X {X.shape} and means {means.shape},"
+    yield "Correct: the probabilities agree with Bayes' rule on SciPy's densities."
+
+
+def _binned(error, confidence, correct, edges):
+    """Return ``error(g, n, m)`` of the bins that are not empty.
+
+    g is mean confidence minus share correct, n the bin's share of all answers, m the middle of the
+    bin minus share correct.
+    """
+    which = np.clip(np.digitize(confidence, edges) - 1, 0, len(edges) - 2)
+    bins, counts = np.unique(which, return_counts=True)
+    said, right = (np.bincount(which, values)[bins] / counts for values in (confidence, correct))
+    return error(said - right, counts / len(which), ((edges[1:] + edges[:-1]) / 2)[bins] - right)
+
+
+def _ece(g, n, m):
+    return abs(g) @ n
+
+
+def _edge_lost(confidence, correct, edges):
+    inner = confidence < edges[-1]
+    return _binned(_ece, confidence[inner], correct[inner], edges) * inner.mean()
+
+
+BIN_SLIPS = {  # sentence -> what stands in place of the mean of the gaps
+    "the signs cancel: take the absolute value bin by bin.": lambda g, n, m: g @ n,
+    "take the absolute value bin by bin, before the sum.": lambda g, n, m: abs(g @ n),
+    "weight each bin by its count.": lambda g, n, m: abs(g).mean(),
+    "this is the largest gap, not the mean.": lambda g, n, m: abs(g).max(),
+    "use the mean confidence of a bin, not its middle.": lambda g, n, m: abs(m) @ n,
+    "the gaps are squared; take their absolute values.": lambda g, n, m: g**2 @ n,
+}
+CALIBRATION_SLIPS = slips(_binned, BIN_SLIPS) | {
+    "weight each bin by its count; empty ones have none.": (
+        lambda *c: _binned(lambda g, n, m: abs(g).sum(), *c) / (len(c[-1]) - 1)
+    ),
+    "compare means of bins, not single answers.": lambda c, ok, edges: abs(c - ok).mean(),
+    "too large by the factor N.": lambda *c: len(c[0]) * _binned(_ece, *c),
+    "a confidence at the upper edge of the last bin is lost.": _edge_lost,
+    "a confidence at the upper edge belongs to the last bin, not to one of its own.": (
+        lambda said, right, edges: _binned(_ece, said, right, np.append(edges, 2.0))
+    ),
+}
+
+
+@check(CALIBRATION_SLIPS)
+def check_calibration_error():
+    """Check ``calibration_error(confidence, correct, edges) -> float``, the ECE."""
+    rng = np.random.default_rng(93)
+    for top, edges in ((0.95, np.linspace(0, 1, 6)), (1.0, np.array([0.0, 0.3, 0.5, 0.8, 1.0]))):
+        confidence = np.append(rng.uniform(0.41, 0.95, size=38), [edges[2], top])  # bin 0 is empty
+        correct = rng.uniform(size=40) < 1.3 - confidence  # gaps of either sign
+        correct[confidence >= edges[-2]] = True  # the last bin is too modest, its sure answer not
+        correct[-1] = False
+        truth = 0.0
+        for low, high in pairwise(edges):
+            below = confidence <= high if high == edges[-1] else confidence < high
+            truth += abs((confidence - correct)[below & (low <= confidence)].sum()) / 40
+        yield (confidence, correct, edges), truth, f"with {len(edges) - 1} bins,"
+    yield "Correct: two sets of bins agree, with an empty bin and a sure answer."
