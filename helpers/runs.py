@@ -278,16 +278,9 @@ def write_notebook(nb: NotebookNode, path: Path) -> None:
     """Write a notebook, all of it or none."""
     import nbformat
 
-    with whole(path) as temporary:
-        nbformat.write(nb, temporary)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path`, which takes its name when it is complete."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        yield temporary
+        nbformat.write(nb, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -328,7 +321,9 @@ def _client(scheduler: str | None, jobs: int) -> Iterator[Client]:
     After an interruption the kernels of this process are ended, for which its threads wait.
     """
     from distributed import Client
+    from distributed.comm.inproc import global_manager
 
+    global_manager._ip = "127.0.0.1"  # its name here; it would look for a way into the internet
     here = dict.fromkeys(["dashboard_address", "worker_dashboard_address"], "127.0.0.1:0")
     here |= {"processes": False, "n_workers": 1, "threads_per_worker": jobs}
     there = {"address": scheduler, "timeout": 10}
@@ -405,8 +400,7 @@ def sweep(
     taken = {*notebook_parameters(path), *COLUMNS}
     table = pd.DataFrame([_row(result, taken) for result in results.values()])
     table = table[[column for column in table if column not in COLUMNS] + COLUMNS]
-    with whole(target / "table.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    table.to_csv(target / "table.csv", index=False)
     return table
 
 
