@@ -75,7 +75,7 @@ html: environment  ## a page for every notebook into build/html/, to read or pri
 test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
 	@$(PY) -m nox -f .ci/noxfile.py $(if $(VARIANTS),-s $(VARIANTS)) $(if $(NB),-- $(NB))
 
-test-faults: environment  ## the slow tests: planted bugs, broken transfers, kills at random moments
+test-faults: environment  ## the slow tests: planted bugs, kills, other parameters, a clock at random pace
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m faults helpers/tests $(ARGS)
 
 test-browser: environment  ## JupyterLab, slides and pages in headless Chromium; screenshots in runs/browser/

@@ -1,11 +1,10 @@
 """Checks of notebook 11: operations of a training step, and a gradient by pieces."""
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
-from helpers.exercises.verdict import Verdict, check, slips
+from helpers.exercises.verdict import check, slips
 
 COUNT_SLIPS = {  # sentence -> the count from the operations c of the products W A of the layers
     "the error of the inputs is not needed: layer 1 sends none back.": lambda c, N: 3 * sum(c),
@@ -41,9 +40,7 @@ def _pieced(weights, gradient, X, Y, size):
     pieces = [(X[i : i + size], Y[i : i + size]) for i in range(0, len(X), size)]
     grads, n = [gradient(*piece) for piece in pieces], np.array([len(x) for x, _ in pieces])
     parts = list(zip(np.broadcast_to(weights(n, size), n.shape), grads, strict=True))
-    if isinstance(grads[0], dict):
-        return {name: sum(w * g[name] for w, g in parts) for name in grads[0]}
-    return sum(w * g for w, g in parts)
+    return {name: sum(w * g[name] for w, g in parts) for name in grads[0]}
 
 
 PIECE_SLIPS = {  # sentence -> the weights of pieces with n rows each
@@ -60,36 +57,19 @@ PIECE_SLIPS = {  # sentence -> the weights of pieces with n rows each
 }
 
 
-def _adds_arrays(accumulated: Callable) -> bool:
-    try:
-        accumulated(lambda x, y: x.mean(axis=0), np.ones((2, 3)), np.ones(2), 1)
-    except Exception:  # what is wrong with it is for the check to say
-        return False
-    return True
+@check(slips(_pieced, PIECE_SLIPS))
+def check_accumulated():
+    """Check ``accumulated(gradient, X, Y, size)``: the mean gradient over all rows, by pieces."""
+    rng = np.random.default_rng(112)
+    for N, size in ((10, 4), (12, 3), (5, 8), (7, 1)):
+        X, Y, w = rng.normal(size=(N, 3)), rng.normal(size=N), rng.normal(size=3)
 
+        def gradient(x, y, w=w, size=size):
+            if len(x) > size:
+                raise ValueError(f"a piece has {len(x)} rows, at most {size} are allowed")
+            return {"w": (x @ w - y) @ x / len(x), "b": np.mean(x @ w - y)}
 
-def check_accumulated(accumulated: Callable) -> Verdict:
-    """Check ``accumulated(gradient, X, Y, size)``: the mean gradient over all rows, by pieces.
-
-    A gradient is a dict, as everywhere in the notebook, or one array for a function that adds
-    arrays.
-    """
-    form = (lambda parts: parts["w"]) if _adds_arrays(accumulated) else dict
-
-    @check(slips(_pieced, PIECE_SLIPS))
-    def pieces():
-        rng = np.random.default_rng(112)
-        for N, size in ((10, 4), (12, 3), (5, 8), (7, 1)):
-            X, Y, w = rng.normal(size=(N, 3)), rng.normal(size=N), rng.normal(size=3)
-
-            def gradient(x, y, w=w, size=size):
-                if len(x) > size:
-                    raise ValueError(f"a piece has {len(x)} rows, at most {size} are allowed")
-                return form({"w": (x @ w - y) @ x / len(x), "b": np.mean(x @ w - y)})
-
-            errors = X @ w - Y
-            truth = form({"w": (errors[:, None] * X).mean(axis=0), "b": errors.mean()})
-            yield (gradient, X, Y, size), truth, f"with {N} rows in pieces of {size},"
-        yield "Correct: four ways of cutting give the mean over all samples."
-
-    return pieces(accumulated)
+        errors = X @ w - Y
+        truth = {"w": (errors[:, None] * X).mean(axis=0), "b": errors.mean()}
+        yield (gradient, X, Y, size), truth, f"with {N} rows in pieces of {size},"
+    yield "Correct: four ways of cutting give the mean over all samples."

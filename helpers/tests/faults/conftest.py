@@ -1,4 +1,4 @@
-"""Print, after the faults, their figures: what was killed and when, planted and found, fuzzed.
+"""Print, after the faults, their figures: what was killed and when, planted and found.
 
 A test hands a figure over by ``record_property(name, value)``, with a name that stands below.
 """
@@ -25,7 +25,3 @@ def pytest_terminal_summary(terminalreporter):
             f"{notebook} {found[notebook]}/{made[notebook]}" for notebook in sorted(made)
         )
         terminalreporter.write_line(f"kill rate {rate:.1%}; by notebook {each}")
-    if fuzzed := figures["fuzzed"]:
-        terminalreporter.section("fuzzed inputs")
-        for line, _ in fuzzed:
-            terminalreporter.write_line(line)

@@ -49,8 +49,8 @@ def guarded(tmp_path):
     notes = tmp_path / "notes"
 
     def run(name, folder, *options):
-        command = [sys.executable, "-m", "helpers.runs", "run", name, "--folder", str(folder)]
-        command += ["--output-dir", str(tmp_path / "out"), *options]
+        command = [sys.executable, str(runs.ROOT / ".ci" / "commands.py"), "run", name]
+        command += ["--folder", str(folder), "--output-dir", str(tmp_path / "out"), *options]
         environment = os.environ | {"PYTHONPATH": str(tmp_path), "GUARD_NOTES": str(notes)}
         done = subprocess.run(
             command, cwd=runs.ROOT, env=environment, capture_output=True, text=True, timeout=300
