@@ -69,7 +69,7 @@ def check_folders(options: argparse.Namespace) -> None:
         place.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=place).close()
     except OSError as error:
-        raise OSError(f"{error}; `make run OUT=/another/folder` writes elsewhere") from None
+        raise OSError(f"{error}; OUT=/another/folder is a place for results") from None
     for name in ("helpers", "helpers.py"):
         if (options.folder / name).exists():
             raise ValueError(f"{options.folder / name} comes before our helpers: rename it")

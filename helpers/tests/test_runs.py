@@ -218,7 +218,7 @@ def test_notebooks_share_the_cores(folder, out, monkeypatch):
         (["01", "-p", "unit", "3"], "01_good has no parameter 'unit'; it has: units (int), rate"),
         (["01", "n_points=500"], 'a parameter is given as PARAMS="-p n_points 500"'),
         (["-p", "rate", "0.1"], "parameters need a notebook"),
-        (["--output-dir", __file__], "`make run OUT=/another/folder` writes elsewhere"),
+        (["--output-dir", __file__], "OUT=/another/folder is a place for results"),
     ],
 )
 def test_a_wrong_call_is_refused_before_anything_runs(folder, command, arguments, message):
