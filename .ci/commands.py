@@ -152,7 +152,8 @@ def tell(results: Iterable[runs.RunResult], total: int) -> int:
         given = ", ".join(f"{name}={value}" for name, value in result.parameters.items())
         told += f"  ({given})" if given else ""
         print(f"[{number}/{total}] {result.name:24} {result.seconds:6.1f} s  {told}", flush=True)
-        failures += [result] if result.status != "ok" else []
+        if result.status != "ok":
+            failures.append(result)
     for failure in failures:
         tell_failure(failure.status, failure.error, failure.output)
     return min(len(failures), 1)

@@ -194,7 +194,7 @@ def _execute(path: Path, values: dict, environment: dict) -> tuple[NotebookNode,
                 progress_bar=False,
             )
         except RuntimeError as error:  # the kernel died, or did not start
-            reason = str(error)
+            reason = str(error) or type(error).__name__
     failed = reason or nb.metadata.papermill.exception
     return nb, _describe_failure(nb, path.stem, reason) if failed else ""
 
@@ -278,16 +278,9 @@ def write_notebook(nb: NotebookNode, path: Path) -> None:
     """Write a notebook, all of it or none."""
     import nbformat
 
-    with whole(path) as temporary:
-        nbformat.write(nb, temporary)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Give a file to write beside `path`, which takes its name when it is complete."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        yield temporary
+        nbformat.write(nb, temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -302,7 +295,8 @@ def run_many(
     """Execute notebooks on Dask, and yield what becomes of each as it ends.
 
     `jobs` at a time share the cores of this machine; by default one a core, but no more than four.
-    Or the workers of a `scheduler` execute them. What goes wrong costs its own result only.
+    Or the workers of a `scheduler` execute them. What goes wrong costs its own result only; an
+    interruption ends the kernels here and keeps what is complete.
     """
     from dask.system import CPU_COUNT
     from distributed import as_completed
@@ -327,7 +321,9 @@ def _client(scheduler: str | None, jobs: int) -> Iterator[Client]:
     After an interruption the kernels of this process are ended, for which its threads wait.
     """
     from distributed import Client
+    from distributed.comm.inproc import global_manager
 
+    global_manager._ip = "127.0.0.1"  # its name here; it would look for a way into the internet
     here = dict.fromkeys(["dashboard_address", "worker_dashboard_address"], "127.0.0.1:0")
     here |= {"processes": False, "n_workers": 1, "threads_per_worker": jobs}
     there = {"address": scheduler, "timeout": 10}
@@ -404,8 +400,7 @@ def sweep(
     taken = {*notebook_parameters(path), *COLUMNS}
     table = pd.DataFrame([_row(result, taken) for result in results.values()])
     table = table[[column for column in table if column not in COLUMNS] + COLUMNS]
-    with whole(target / "table.csv") as temporary:
-        table.to_csv(temporary, index=False)
+    table.to_csv(target / "table.csv", index=False)
     return table
 
 
@@ -421,12 +416,12 @@ def _finished(call: Call) -> RunResult | None:
         nb = _read(output)
     except (OSError, ValueError):  # there is none, or it is damaged
         return None
-    ours, theirs = (
-        [c.source for c in _own_cells(n) if c.cell_type == "code"] for n in (_read(path), nb)
-    )
-    return (
-        _result(call, nb) if ours == theirs and nb.metadata.papermill.parameters == values else None
-    )
+    given = nb.metadata.get("papermill", {}).get("parameters")
+    return _result(call, nb) if given == values and _code(nb) == _code(_read(path)) else None
+
+
+def _code(nb: NotebookNode) -> list[str]:
+    return [cell.source for cell in _own_cells(nb) if cell.cell_type == "code"]
 
 
 def _row(result: RunResult, taken: set[str]) -> dict[str, Any]:
