@@ -33,7 +33,9 @@ NOTEBOOKS = ROOT / "notebooks"
 RUNS = ROOT / "runs"
 KERNEL = "python3"  # as ipykernel installs it: the Python in use
 MOST_JOBS = 4  # notebooks at a time, however many cores there are: each takes up to a gigabyte
-THREADS = ("OMP_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # of BLAS; the latter is Apple's
+# Two threads of BLAS wait for each other on a busy machine, for up to twenty times as long as one
+# takes for the small products here. The second variable is Apple's.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
 METRICS = "application/vnd.backprop.metrics+json"  # MIME type under which metrics are stored
 COLUMNS = ["seconds", "status", "error", "output"]  # of a sweep's table, after all others
 
@@ -162,13 +164,13 @@ def run_notebook(
     path = notebook_path(name, folder)
     call = (path, check_parameters(path, parameters or {}), Path(output_dir) / path.name)
     _discard_results(call)
-    result = _keep(call, *_execute(path, call[1], {}))
+    result = _keep(call, *_execute(path, call[1]))
     if result.error:
         raise NotebookError(f"{result.error}; partial notebook: {result.output}")
     return result
 
 
-def _execute(path: Path, values: dict, environment: dict) -> tuple[NotebookNode, str]:
+def _execute(path: Path, values: dict) -> tuple[NotebookNode, str]:
     """Return the notebook as far as a kernel of its own has executed it, and why not further."""
     import papermill
     from papermill.engines import papermill_engines
@@ -185,7 +187,7 @@ def _execute(path: Path, values: dict, environment: dict) -> tuple[NotebookNode,
                 None,
                 nb,
                 kernel_name=KERNEL,
-                kernel_manager_class=_kernel_manager(private, environment),
+                kernel_manager_class=_kernel_manager(private),
                 # where it works; papermill's own `cwd` would move all threads of this process
                 resources={"metadata": {"path": str(path.parent)}},
                 extra_arguments=["--log-level=CRITICAL"],  # that it is stopped is no error
@@ -226,7 +228,7 @@ def _refuse_when_interrupted(cell: Any = None, cell_index: int = 0) -> None:
         raise RuntimeError("interrupted")
 
 
-def _kernel_manager(private: str, environment: dict[str, str]) -> type[AsyncKernelManager]:
+def _kernel_manager(private: str) -> type[AsyncKernelManager]:
     """Return what starts a kernel with sockets and settings in `private`, a folder of its own."""
     from jupyter_client import AsyncKernelManager
 
@@ -236,7 +238,7 @@ def _kernel_manager(private: str, environment: dict[str, str]) -> type[AsyncKern
         async def start_kernel(self, **options: Any) -> None:
             if os.name != "nt":  # a free port might be taken before the kernel listens there
                 self.transport, self.ip = "ipc", f"{private}/kernel"
-            await super().start_kernel(env={**environment, **os.environ, **settings}, **options)
+            await super().start_kernel(env={**ONE_THREAD, **os.environ, **settings}, **options)
             _kernels.add(self.provisioner.process)
 
     return PrivateKernelManager
@@ -294,7 +296,7 @@ def run_many(
 ) -> Iterator[RunResult]:
     """Execute notebooks on Dask, and yield what becomes of each as it ends.
 
-    `jobs` at a time share the cores of this machine; by default one a core, but no more than four.
+    `jobs` at a time on this machine; by default one a core, but no more than four.
     Or the workers of a `scheduler` execute them. What goes wrong costs its own result only; an
     interruption ends the kernels here and keeps what is complete.
     """
@@ -306,9 +308,8 @@ def run_many(
     if not calls:
         return
     jobs = min(jobs or min(CPU_COUNT, MOST_JOBS), len(calls))
-    share = {} if scheduler else dict.fromkeys(THREADS, str(max(1, CPU_COUNT // jobs)))
     with _client(scheduler, jobs) as client:
-        running = {client.submit(_execute, *call[:2], share, pure=False): call for call in calls}
+        running = {client.submit(_execute, *call[:2], pure=False): call for call in calls}
         for future in as_completed(running, loop=client.loop):
             yield _settle(future, running[future])
             future.release()  # or Dask repeats it when the worker that holds it dies

@@ -199,16 +199,18 @@ def test_what_fails_is_named_leaves_no_result_and_stops_no_other(folder, out, co
     assert runs.read_report(out / "01_met.ipynb")[1] == {"threads": 1}
 
 
-def test_notebooks_share_the_cores(folder, out, monkeypatch):
-    for variable in runs.THREADS:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_kernel_has_one_thread_for_products_unless_told_otherwise(
+    folder, out, monkeypatch, threads
+):
+    for variable in runs.ONE_THREAD:
         monkeypatch.delenv(variable, raising=False)
-    threads = "from helpers import runs\nimport os\n"
-    threads += "runs.report('seen', threads=int(os.environ['OMP_NUM_THREADS']))"
-    calls = [(write_notebook(folder, n, threads), {}, out / f"{n}.ipynb") for n in ("01", "02")]
-    with pytest.raises(runs.NotebookError, match="KeyError: 'OMP_NUM_THREADS'; partial notebook"):
-        runs.run_notebook("01", {}, out, folder=folder)  # which has them all
-    counts = [result.metrics["threads"] for result in runs.run_many(calls, jobs=2)]
-    assert counts == [max(1, dask.system.CPU_COUNT // 2)] * 2
+    if threads != 1:
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    told = "from helpers import runs\nimport os\n"
+    told += "runs.report('seen', threads=int(os.environ['OMP_NUM_THREADS']))"
+    write_notebook(folder, "01", told)
+    assert runs.run_notebook("01", {}, out, folder=folder).metrics == {"threads": threads}
 
 
 @pytest.mark.parametrize(
