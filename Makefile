@@ -55,10 +55,10 @@ data: environment  ## fetch MNIST into data/mnist/
 	@$(PY) -m helpers.datasets
 
 execute: environment  ## re-execute the notebooks in place and clean them; NB=10 for one
-	@$(PY) .ci/commands.py execute $(NB)
+	@$(PY) .ci/commands.py execute $(NB) $(PARAMS)
 
 sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_rate=0.003,0.01"; WORKERS=2 or SCHEDULER=tcp://…
-	@$(PY) .ci/commands.py sweep $(NB) --grid $(GRID) $(SCHEDULER:%=--scheduler %) $(WORKERS:%=--jobs %) $(PLACE)
+	@$(PY) .ci/commands.py sweep $(NB) $(PARAMS) --grid $(GRID) $(SCHEDULER:%=--scheduler %) $(WORKERS:%=--jobs %) $(PLACE)
 
 bench: environment  ## time notebook 11 against the frameworks installed, with one thread and with all; writes runs/bench.json
 	@$(PY) .ci/bench.py

@@ -59,14 +59,20 @@ def parse_command_line() -> argparse.Namespace:
     parser.add_argument("--scheduler", help="address of a Dask scheduler")
     parser.add_argument("--folder", type=Path, default=runs.NOTEBOOKS, help="of the notebooks")
     parser.add_argument("--output-dir", type=Path, default=runs.RUNS, help="of the results")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.jobs is not None and options.jobs < 1:
+        parser.error(f"jobs is {options.jobs}, expected at least 1")
+    if options.p and options.action != "run":
+        parser.error(f"PARAMS= is for make run; make {options.action} takes none")
+    return options
 
 
 def check_folders(options: argparse.Namespace) -> None:
     """Refuse, before anything runs, a folder that cannot be written or hides our helpers."""
     place = options.folder if options.action == "execute" else options.output_dir
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        if options.action != "execute":
+            place.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=place).close()
     except OSError as error:
         raise OSError(f"{error}; OUT=/another/folder is a place for results") from None
@@ -99,6 +105,8 @@ def run(options: argparse.Namespace) -> int:
     # One that starts workers of its own comes last, and alone.
     alone = [call for call in calls if "scheduler" in runs.notebook_parameters(call[0])]
     together = [call for call in calls if call not in alone]
+    for call in calls:  # all before the first: an interruption must leave no earlier result
+        runs.discard_results(call)
     results = chain(runs.run_many(together, jobs=options.jobs), runs.run_many(alone, jobs=1))
     return tell(results, len(calls))
 

@@ -100,7 +100,8 @@ def notebook_path(name: str, folder: str | os.PathLike = NOTEBOOKS) -> Path:
     names, stem = notebook_names(folder), Path(name).name.removesuffix(".ipynb")
     numbered = [known for known in names if known.startswith(f"{stem:0>2}_")]
     found = [stem] if stem in names else numbered
-    if len(found) != 1:
+    elsewhere = len(Path(name).parts) > 1 and Path(name).resolve().parent != Path(folder).resolve()
+    if len(found) != 1 or elsewhere:
         raise ValueError(f"there is no notebook {name!r}; there are: {', '.join(names) or 'none'}")
     return Path(folder) / f"{found[0]}.ipynb"
 
@@ -163,7 +164,7 @@ def run_notebook(
     """
     path = notebook_path(name, folder)
     call = (path, check_parameters(path, parameters or {}), Path(output_dir) / path.name)
-    _discard_results(call)
+    discard_results(call)
     result = _keep(call, *_execute(path, call[1]))
     if result.error:
         raise NotebookError(f"{result.error}; partial notebook: {result.output}")
@@ -244,7 +245,7 @@ def _kernel_manager(private: str) -> type[AsyncKernelManager]:
     return PrivateKernelManager
 
 
-def _discard_results(call: Call) -> None:
+def discard_results(call: Call) -> None:
     """Remove what earlier runs left: a run that is stopped has no result at all."""
     path, _, output = call
     if output.exists() and output.samefile(path):
@@ -304,7 +305,7 @@ def run_many(
     from distributed import as_completed
 
     for call in calls:
-        _discard_results(call)
+        discard_results(call)
     if not calls:
         return
     jobs = min(jobs or min(CPU_COUNT, MOST_JOBS), len(calls))
@@ -415,7 +416,7 @@ def _finished(call: Call) -> RunResult | None:
     path, values, output = call
     try:
         nb = _read(output)
-    except (OSError, ValueError):  # there is none, or it is damaged
+    except Exception:  # there is none, or it is damaged in one of many ways
         return None
     given = nb.metadata.get("papermill", {}).get("parameters")
     return _result(call, nb) if given == values and _code(nb) == _code(_read(path)) else None

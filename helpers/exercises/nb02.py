@@ -99,7 +99,7 @@ ERROR_SLIPS = {
 }
 CHAIN_SLIPS = ERROR_SLIPS | {
     "BP2 multiplies by the weight of its own layer; it is the next layer's.": {
-        "back": lambda k, w, delta: delta[k + 1] * w[k]
+        "back": lambda k, w, delta: np.dot(delta[k + 1], w[k])
     },
     "BP2 takes σ'(z) of the next layer.": {"slope": lambda k, z: sigmoid_prime(z[k + 1])},
     "BP2 lacks the weight.": {"back": lambda k, w, delta: delta[k + 1]},

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from helpers.exercises.nb02 import ERROR_SLIPS, backward, measured, sigmoid_prime
+from helpers.exercises.nb02 import CHAIN_SLIPS, backward, measured, sigmoid_prime
 from helpers.exercises.verdict import check, slips
 from helpers.gradcheck import numerical_gradient
 
@@ -21,15 +21,11 @@ def _back(paths):
     return {"back": lambda k, W, delta: paths(W[k + 1], delta[k + 1])}
 
 
-LOOP_SLIPS = ERROR_SLIPS | {
+LOOP_SLIPS = CHAIN_SLIPS | {  # ingredients of nb02's EQUATIONS
     **{sentence: _back(paths) for sentence, paths in PATH_SLIPS.items()},
     "the errors are divided by the number of outputs; the cost of a sample is a sum over them.": {
         "output": lambda error: error / len(error)
     },
-    "the activation is that of this layer; take the one coming in, a[l-1].": {
-        "in": lambda k, W, z, a: a[k]
-    },
-    "this has z; take the activation coming in, a[l-1].": {"in": lambda k, W, z, a: z[k - 1]},
 }
 
 
@@ -37,7 +33,7 @@ LOOP_SLIPS = ERROR_SLIPS | {
 def check_backprop_loops():
     """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid networks of one to three layers."""
     rng = np.random.default_rng(4)
-    for sizes in ([3, 3, 3, 3], [1, 4, 2], [3, 1]):  # the first lets a missing transpose through
+    for sizes in ([3, 3, 3, 3], [1, 4, 2], [3, 1]):  # the first is square: a missing transpose fits
         W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
         b = [None, *(rng.normal(size=n) for n in sizes[1:])]
         case = rng.normal(size=sizes[0]), rng.uniform(size=sizes[-1]), W, b
@@ -66,7 +62,7 @@ TANH_SLIPS = {  # sentence -> what stands in place of tanh'(z)
 def check_tanh_error():
     """Check ``error_before(W_next, delta_next, z)``, BP2 for a layer of tanh nodes."""
     rng = np.random.default_rng(23)
-    for n_next, n in ((3, 3), (2, 4), (1, 3)):  # the first lets a missing transpose through
+    for n_next, n in ((3, 3), (2, 4), (1, 3)):  # the first is square: a missing transpose fits
         W, delta, z = rng.normal(size=(n_next, n)), rng.normal(size=n_next), rng.normal(size=n)
 
         def cost(p, W=W, delta=delta):

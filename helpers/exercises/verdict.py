@@ -150,7 +150,8 @@ def difference(got, want, wrong: Mapping, name: str = "", unit: float = 0) -> st
     want, numbers, subject = np.asarray(want, dtype=float), as_numbers(got), name or "the answer"
     prefix = f"{name}: " if name else ""
     if numbers is None:
-        return f"{subject} is of type {type(got).__name__}, expected {_form(want)}."
+        kind = getattr(got, "dtype", type(got).__name__)  # complex128, say
+        return f"{subject} is of type {kind}, expected {_form(want)}."
     if _close(numbers, want, unit):
         return None
     for sentence, mistaken in wrong.items():
@@ -166,13 +167,13 @@ def difference(got, want, wrong: Mapping, name: str = "", unit: float = 0) -> st
     if _close(numbers, -want, unit):
         return f"{prefix}the sign is wrong, the size is right."
     if want.ndim == 0:
-        return f"{subject} is {numbers:.6g}, expected {want:.6g}."
+        return f"{subject} is {_told_apart(numbers, want)}."
     scale = (numbers * want).sum() / (want * want).sum()
     if want.size > 1 and _close(numbers, scale * want, unit):  # a number is any other's multiple
-        return f"{subject} is the right one times {scale:.4g}."
-    differing = np.argwhere(~np.isclose(numbers, want, rtol=1e-6, atol=0))
+        return f"{subject} is the right one times {scale:.7g}."
+    differing = np.argwhere(_off(numbers, want, unit))
     index = tuple(map(int, differing[0]))
-    entry = f"{name or 'entry '}{list(index)} is {numbers[index]:.6g}, expected {want[index]:.6g}"
+    entry = f"{name or 'entry '}{list(index)} is {_told_apart(numbers[index], want[index])}"
     return f"{entry} (wrong: {len(differing)} of {want.size})."
 
 
@@ -180,9 +181,18 @@ def _close(numbers, other, unit: float = 0) -> bool:
     numbers, other = as_numbers(numbers), as_numbers(other)
     if numbers is None or other is None or numbers.shape != other.shape:
         return False
-    return bool(
-        (abs(numbers - other) <= 1e-6 * np.maximum(unit, np.abs(other).max(initial=0))).all()
-    )
+    return not _off(numbers, other, unit).any()
+
+
+def _off(numbers: np.ndarray, other: np.ndarray, unit: float) -> np.ndarray:
+    """Return which entries differ by more than a millionth of the largest, or are not numbers."""
+    return ~(abs(numbers - other) <= 1e-6 * max(unit, np.abs(other).max(initial=0)))
+
+
+def _told_apart(number, expected) -> str:
+    """Return both with as many digits as it takes to see that they differ."""
+    told = ((f"{number:.{n}g}", f"{expected:.{n}g}") for n in (6, 9, 17))
+    return ", expected ".join(next((pair for pair in told if pair[0] != pair[1]), ("nan", "nan")))
 
 
 def _form(numbers: np.ndarray) -> str:
@@ -191,7 +201,7 @@ def _form(numbers: np.ndarray) -> str:
 
 def as_numbers(got) -> np.ndarray | None:
     """Return an answer as an array of real numbers, None if it is none: text, say, or complex."""
-    with suppress(TypeError, ValueError):
+    with suppress(OverflowError, TypeError, ValueError):
         if got is not None and np.asarray(got).dtype.kind in "biufO":
             return np.asarray(got, dtype=float)
     return None
