@@ -3,7 +3,7 @@
 The Makefile calls this with the interpreter to build from. A stamp inside ``.venv`` says what it
 was made of. It is removed first and written last, so an interrupted set-up is begun again.
 
-No f-strings or types here: an old Python must be able to read this file to refuse in words.
+No f-strings or types here: Python 3.5, too, has to read this file, in order to refuse in words.
 """
 
 import hashlib
@@ -64,7 +64,7 @@ def build():
         os.remove(STAMP)
     pip = [PYTHON, "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
     # The lock names every package: left to look further, an old pip stops at a release newer than
-    # the lock. Not to compile saves half a minute, as first imports do that.
+    # the lock. To leave compiling to the first imports saves half a minute.
     locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-compile"]
     for step in (
         [sys.executable, "-m", "venv", "--clear", VENV],

@@ -8,7 +8,7 @@ That takes two forward passes for each parameter, so nobody trains with it. But 
 except the cost, and so it shares no mistake with the backward pass that it is compared with.
 
 Parameters and gradients are dicts ``name -> array`` of equal shapes; a scalar network may use plain
-floats. The loss is a pure function of such a dict, and is given a fresh copy at each call.
+floats. The loss is a pure function of such a dict, and each nudge is made in a copy.
 """
 
 from collections.abc import Callable
@@ -125,7 +125,8 @@ def check_gradients(
         raise ValueError(f"tol is {tol!r}, expected 0 < tol < 1: no relative error exceeds 1")
     _require_arrays(grads, "grads", like=params)
     measured = numerical_gradient(loss, params, method=method, eps=eps)
-    rounding, rows = 10 * UNIT * abs(_along(loss, params, params)(0.0)), []
+    cost = _number(loss(unravel(ravel(params), params)))
+    rounding, rows = 10 * UNIT * abs(cost), []
     for name, value in params.items():
         h = np.ones(np.shape(value)) if method == "complex" else _steps(value, method, eps)
         row = _judge(np.asarray(grads[name]), measured[name], rounding / h, tol)
@@ -181,8 +182,8 @@ def _kink_note(f: Callable, h: float, analytic: float, noise: float) -> str:
 class GradientReport:
     """The verdict of `check_gradients`; true in a condition exactly when it passed.
 
-    `table` has the raw numbers, one row per array: its largest relative error, and its worst entry
-    with both values. The display shows what is the same on every machine.
+    `table` has the raw numbers, one row per array: its relative error, and its worst entry with
+    both values. The display shows what is the same on every machine.
     """
 
     table: pd.DataFrame

@@ -34,7 +34,7 @@ RUNS = ROOT / "runs"
 KERNEL = "python3"  # as ipykernel installs it: the Python in use
 MOST_JOBS = 4  # notebooks at a time, however many cores there are: each takes up to a gigabyte
 # Two threads of BLAS wait for each other on a busy machine, for up to twenty times as long as one
-# takes for the small products here. The second variable is Apple's.
+# takes for the small products here. What the user has set wins. The second variable is Apple's.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
 METRICS = "application/vnd.backprop.metrics+json"  # MIME type under which metrics are stored
 COLUMNS = ["seconds", "status", "error", "output"]  # of a sweep's table, after all others
@@ -48,7 +48,7 @@ class NotebookError(RuntimeError):
 
 @dataclass(frozen=True)
 class RunResult:
-    """What became of one run: ``status`` is "ok", "failed" or, if its worker died, "lost"."""
+    """What became of one run: ``status`` is "ok", "failed" or "lost", with its worker, say."""
 
     name: str
     status: str
@@ -132,7 +132,7 @@ def check_parameters(path: Path, parameters: Mapping[str, Any]) -> dict[str, Any
 
 
 def _typed(name: str, given: Any, kind: str) -> Any:
-    """Return a value as annotated; text is read as if it stood in the parameters cell."""
+    """Return a value as annotated; text is read as Python unless text is expected."""
     value = given.item() if isinstance(given, np.generic) else given
     if isinstance(value, str) and kind != "str":
         with suppress(ValueError, SyntaxError):
@@ -191,7 +191,7 @@ def _execute(path: Path, values: dict) -> tuple[NotebookNode, str]:
                 kernel_manager_class=_kernel_manager(private),
                 # where it works; papermill's own `cwd` would move all threads of this process
                 resources={"metadata": {"path": str(path.parent)}},
-                extra_arguments=["--log-level=CRITICAL"],  # that it is stopped is no error
+                extra_arguments=["--log-level=CRITICAL"],  # it calls its own shutdown an error
                 on_cell_execute=_refuse_when_interrupted,
                 coalesce_streams=True,
                 progress_bar=False,
@@ -325,7 +325,7 @@ def _client(scheduler: str | None, jobs: int) -> Iterator[Client]:
     from distributed import Client
     from distributed.comm.inproc import global_manager
 
-    global_manager._ip = "127.0.0.1"  # its name here; it would look for a way into the internet
+    global_manager._ip = "127.0.0.1"  # or it looks for a route to the internet
     here = dict.fromkeys(["dashboard_address", "worker_dashboard_address"], "127.0.0.1:0")
     here |= {"processes": False, "n_workers": 1, "threads_per_worker": jobs}
     there = {"address": scheduler, "timeout": 10}

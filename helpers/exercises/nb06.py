@@ -55,7 +55,7 @@ def check_subscripts(subscripts: Callable) -> Verdict:
     @check(slips(lambda slip, *arrays: _products(lambda: RIGHT | slip, *arrays), SUBSCRIPT_SLIPS))
     def cases():
         rng = np.random.default_rng(61)
-        for N, n_in, n_out in ((3, 3, 3), (5, 2, 4)):  # the first lets every slip through
+        for N, n_in, n_out in ((3, 3, 3), (5, 2, 4)):  # the first is square: every slip fits
             W, A, Delta = (rng.normal(size=s) for s in ((n_out, n_in), (N, n_in), (N, n_out)))
             truth = {
                 "forward": np.array([[sum(w * a) for w in W] for a in A]),

@@ -108,6 +108,7 @@ def _wrong(got, arguments: tuple, truth, mistakes: Mapping, returns: str) -> str
     # A mistake that explains the whole answer is likelier than one that explains a part of it.
     known.sort(key=lambda mistake: -sum(_close(parts[n], mistake[1][n]) for n in truths))
     unit = max(np.abs(value).max() for value in truths.values())
+    # From the output on, as errors travel: what is wrong there is wrong everywhere below.
     for name in sorted(truths, key=lambda name: name.partition("[")[2], reverse=True):
         wrong = {sentence: mistaken[name] for sentence, mistaken in known}
         if sentence := difference(parts[name], truths[name], wrong, name, unit):
