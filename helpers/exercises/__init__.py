@@ -24,5 +24,7 @@ from helpers.exercises.nb11 import (
     check_tanh_pullback,
     check_trained_on_tape,
 )
-from helpers.exercises.nb12 import check_accumulated, check_step_flops
+from helpers.exercises.nb12 import check_step_flops
+from helpers.exercises.nb13 import check_accumulated
+from helpers.exercises.nb14 import check_interpolate, check_zoom_fields
 from helpers.exercises.verdict import Verdict
