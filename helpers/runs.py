@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -431,3 +432,16 @@ def _row(result: RunResult, taken: set[str]) -> dict[str, Any]:
     metrics = {f"metric_{k}" if k in taken else k: v for k, v in result.metrics.items()}
     told = [result.seconds, result.status, result.error, str(result.output or "")]
     return {**result.parameters, **metrics, **dict(zip(COLUMNS, told, strict=True))}
+
+
+def definitions(notebook: str, *names: str, **scope: Any) -> SimpleNamespace:
+    """Return functions and classes of a notebook, run from its cells without the rest of it.
+
+    `scope` holds what they use besides: modules, arrays, parameters.
+    """
+    for cell in _read(notebook_path(notebook)).cells:
+        if cell.cell_type == "code" and not cell.source.startswith("%"):
+            for part in ast.parse(cell.source).body:
+                if getattr(part, "name", None) in names:
+                    exec(ast.unparse(part), scope)  # noqa: S102, our own notebooks
+    return SimpleNamespace(**{name: scope[name] for name in names})
