@@ -80,7 +80,7 @@ class Digits:
 
     def bare_products(self):
         """Return a pass of the five products of every step, and nothing else."""
-        n0, n1, n2 = self.sizes
+        _, n1, n2 = self.sizes
         rng = np.random.default_rng(0)
         A1, Delta1, Delta2 = (rng.random((BATCH, n), np.float32) for n in (n1, n1, n2))
         W1, W2 = (np.asfortranarray(self.start[name]) for name in ("W1", "W2"))
@@ -291,7 +291,12 @@ class Circles:
 
         cost = features if features_as_rows else (lambda p: jax_cost(jax, p, x, y))
         gradient, p = jax.jit(jax.grad(cost)), jax.tree.map(jax.numpy.asarray, self.q)
-        return lambda: [np.asarray(g) for g in jax.block_until_ready(gradient(p)).values()]
+
+        def arrays():
+            grads = jax.block_until_ready(gradient(p))
+            return [np.asarray(grads[name]) for name in self.q]  # JAX sorts the names
+
+        return arrays
 
     def race(self, ours) -> pd.Series:
         """Return times our time, after all have given the same gradient."""
@@ -414,7 +419,7 @@ class Until98:
             given = jax.numpy.asarray(rows, int), jax.numpy.asarray(rates)
             state[0] = jax.block_until_ready(epoch(state[0], given))
 
-        return train_epoch, lambda: [np.asarray(value) for value in state[0][0].values()]
+        return train_epoch, lambda: [np.asarray(state[0][0][name]) for name in self.start]
 
     def race(self) -> pd.Series:
         """Return the seconds of each contender."""
@@ -447,7 +452,7 @@ def in_its_own_process(threads: int) -> dict:
     # XLA reads NPROC; the trap of two thread pools is explained in notebook 12.
     few = {"NPROC": str(threads), "OPENBLAS_THREAD_TIMEOUT": "16"}
     few |= {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")}
-    done = subprocess.run(  # noqa: S603, this very file
+    done = subprocess.run(
         [sys.executable, __file__, str(threads)],
         env=os.environ | few, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip

@@ -439,9 +439,9 @@ def definitions(notebook: str, *names: str, **scope: Any) -> SimpleNamespace:
 
     `scope` holds what they use besides: modules, arrays, parameters.
     """
-    for cell in _read(notebook_path(notebook)).cells:
-        if cell.cell_type == "code" and not cell.source.startswith("%"):
-            for part in ast.parse(cell.source).body:
-                if getattr(part, "name", None) in names:
-                    exec(ast.unparse(part), scope)  # noqa: S102, our own notebooks
+    for source in _code(_read(notebook_path(notebook))):
+        python = "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+        for part in ast.parse(python).body:
+            if getattr(part, "name", None) in names:
+                exec(ast.unparse(part), scope)  # noqa: S102, our own notebooks
     return SimpleNamespace(**{name: scope[name] for name in names})
