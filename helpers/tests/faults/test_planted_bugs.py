@@ -154,10 +154,14 @@ BUGS = [
     ),
     *bugs_of(
         "10_mnist",
-        ("mean forgotten", "(factor / len(X)) * (np.exp", "factor * (np.exp"),
+        ("mean forgotten", "(np.exp(log_Yhat) - Y) / len(X)", "np.exp(log_Yhat) - Y"),
         ("BP2 without σ′", '@ self.params["W2"]) * self.slope(Z1, A1)', '@ self.params["W2"])'),
         ("mean taken twice", '"b1": Delta1.sum(axis=0)', '"b1": Delta1.mean(axis=0)'),
-        ("pre-activation for activation", '"W2": Delta2.T @ A1', '"W2": Delta2.T @ Z1'),
+        (
+            "pre-activation for activation",
+            '"W2": Delta2.T @ A1, "b2": Delta2.sum',
+            '"W2": Delta2.T @ Z1, "b2": Delta2.sum',
+        ),
         ("ReLU mask inverted", "return Z > 0  # the mask", "return Z < 0  # the mask"),
         ("σ′ of the wrong argument", "return A * (1 - A)", "return Z * (1 - A)"),
     ),
