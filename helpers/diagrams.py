@@ -135,7 +135,7 @@ def _places(sizes: Sequence[int], dx: float = _DX, dy: float = _DY) -> list[np.n
 def _name(letter: str, layer: int, node: int | None = None) -> str:
     """Return the symbol of a node, such as a with its layer raised and its number lowered."""
     lowered = "" if node is None else f"_{{{node}}}"
-    return f"$x{lowered}$" if layer == 0 else rf"${letter}^{{{layer}}}{lowered}$"
+    return f"$x{lowered}$" if layer == 0 else rf"${letter}^{layer}{lowered}$"
 
 
 class _Net:
@@ -175,7 +175,7 @@ class _Net:
         a, delta = self.a[layer], self.delta[layer]
         if layer and delta is not None:
             return r"\delta", delta, COLORS["cost"], _share(delta)
-        shares = np.zeros(self.sizes[layer]) if a is None else a / max(1.0, np.abs(a).max())
+        shares = np.zeros(self.sizes[layer]) if a is None else 0.85 * a / max(1, np.abs(a).max())
         if layer == 0:
             return "x", a, MUTED if self.back else INK, 0.45 * np.abs(shares)
         faded = self.back or (self.on is not None and layer > self.on)
@@ -210,8 +210,7 @@ def network(
     below = tables or (0.55 if numbers else 0.1)
     ax = _canvas(ax, (-0.75, right + 1.5), (-half - below, half + 0.5))
     named = _inches(ax) > 0.5
-    if not named:
-        ax.set_ylim(top=half + 0.95)
+    ax.set_ylim(top=half + (0.5 if named else 0.95))
     for layer in range(1, len(net.sizes)):
         _bundle(ax, net, layer)
     for layer, centres in enumerate(net.at):
@@ -357,7 +356,7 @@ _EQUATIONS = (
     r"$\dfrac{\partial C}{\partial b^\ell_j}=\delta^\ell_j$",
     r"$\dfrac{\partial C}{\partial w^\ell_{jk}}=\delta^\ell_j\,a^{\ell-1}_k$",
 )
-_READINGS = ("the error at the output", "errors come back and add up", "the slope of a bias",
+_READINGS = ("the error at the output", "the error one layer back", "the slope of a bias",
              "the slope of a weight")  # fmt: skip
 
 
@@ -390,15 +389,13 @@ def four_equations(
     wire = 0.65 * net.at[back - 1][0] + 0.35 * net.at[back][0]
     spots = [(net.at[-1][0], _DX * last - 0.25, _RADIUS), (wire, 0, 0.1),
              (net.at[last - 1][-1], 0, _RADIUS), ((tail + head) / 2, 0, 0.1)]  # fmt: skip
-    readings = list(_READINGS)
     if net.chain:  # nothing to number, nothing to add up
-        readings[1] = "the error one layer back"
         equations = [re.sub(r"\\sum_j |_j|_k|_\{jk\}", "", e) for e in equations]
     for n, ((spot, x, rim), equation) in enumerate(zip(spots, equations, strict=True)):
         x, up = x or spot[0], 1 if n < 2 else -1
         y = high if up > 0 else low
         _say(ax, x, y + 0.12, rf"$\mathbf{{BP{n + 1}}}$   {equation}", size=14, va="baseline")
-        _say(ax, x, y - 0.33, readings[n], va="top", size=10.5, color="#666666")
+        _say(ax, x, y - 0.33, _READINGS[n], va="top", size=10.5, color="#666666")
         start = spot[0], high - 0.7 if up > 0 else low + 0.65
         _arrow(ax, start, (spot[0], spot[1] + up * rim), INK, zorder=5)
     return ax
@@ -410,6 +407,7 @@ def draw_paths(
     layer: int,
     node: int,  # where the paths start; both count from 0, and layer 0 is the input
     through: int | None = None,  # only the paths through this node of the next layer
+    last: str = "a",  # what the last layer is called: z where the wires end at logits
     back: bool = False,  # in red and from right to left, as the slope of the cost takes them
     ax: Axes | None = None,
 ) -> Axes:
@@ -431,8 +429,10 @@ def draw_paths(
                   alpha=1.0 if on else 0.25, arrow=on and back)  # fmt: skip
     for step, centres in enumerate(net.at):
         for index, centre in enumerate(centres):
-            color = (COLORS["a"] if layer + step else INK) if chosen[step][index] else MUTED
-            name = _name("a", layer + step, index if len(centres) > 1 else None)
+            letter = last if step == len(matrices) else "a"
+            color = COLORS[letter] if layer + step else INK
+            color = color if chosen[step][index] else MUTED
+            name = _name(letter, layer + step, index if len(centres) > 1 else None)
             _node(ax, centre, name, color, _tint(color, 0.25 * chosen[step][index]))
     for centre in net.at[-1]:
         ends = (centre, cost)[:: -1 if back else 1]
@@ -552,24 +552,30 @@ def computational_graph(
         fill = _tint(color, 0.12)
         _node(ax, (x, y), symbol(name), color, fill, value=_number(values[name]), radius=radius,
               size=13.5 if main else 12)  # fmt: skip
-        if name not in gradients:
-            continue
-        red = {"color": COLORS["cost"], "fontweight": "bold"}
-        if not main:  # two numbers side by side lean away from each other
-            lean = np.sign(x - next(layout[t][0] for s, t in edges if s == name))
-            _say(ax, x - 0.26 * lean, y + radius + 0.08, _number(gradients[name]), va="bottom",
-                 ha={-1: "right", 0: "center", 1: "left"}[lean], size=10, **red)  # fmt: skip
-            continue
-        _say(ax, x, -1.05, _number(gradients[name]), size=10.5, **red)
-        if name.startswith("z"):
-            _say(ax, x, -1.45, symbol(name).replace("z", r"\delta"), size=14, color=red["color"])
+        if name in gradients:
+            lean = 0 if main else np.sign(x - next(layout[t][0] for s, t in edges if s == name))
+            _slope_of_cost(ax, name, gradients[name], layout[name], lean)
     for source, target in edges:
         if source in gradients and layout[source][1] == 0 and target in gradients:
-            start, end = layout[target][0] - 0.46, layout[source][0] + 0.46
+            start, end = layout[target][0] - 0.5, layout[source][0] + 0.5
             _arrow(ax, (start, -1.05), (end, -1.05), COLORS["cost"], lw=2.2)
     if gradients:
         _say(ax, -0.55, -1.05, "slope of $C$", color=COLORS["cost"], ha="left", size=10.5)
     return ax
+
+
+def _slope_of_cost(ax: Axes, name: str, value: float, place: tuple, lean: float) -> None:
+    """Write a slope of the cost: below the chain, or above a parameter, away from its sibling."""
+    (x, y, radius), red = place, COLORS["cost"]
+    bold = {"color": red, "fontweight": "bold"}
+    if y > 0:
+        ha = {-1: "right", 0: "center", 1: "left"}[lean]
+        _say(ax, x - 0.26 * lean, y + radius + 0.08, _number(value), va="bottom", ha=ha, size=10,
+             **bold)  # fmt: skip
+        return
+    _say(ax, x, -1.05, _number(value), size=10.5, **bold)
+    if name.startswith("z"):
+        _say(ax, x, -1.45, symbol(name).replace("z", r"\delta"), size=14, color=red)
 
 
 def _arrow(ax: Axes, start, end, color: str, lw: float = 1.4, **look) -> None:

@@ -43,9 +43,8 @@ DIVERGING = LinearSegmentedColormap.from_list(
     "backprop_diverging", [SIGNED[0], "#FFFFFF", SIGNED[1]]
 )
 
-# LAYER_STYLES[l - 1] is the line of layer l in every figure that has a line per layer; they are
-# those of `plots.curves`, which takes its curves from layer 1 on.
-LAYER_STYLES = ["-", "--", "-.", ":"]
+# The line of layer l, counted from 1, is LAYER_STYLES[l - 1] in every figure with a line per layer.
+LAYER_STYLES = ["-", "--", ":", "-."]
 
 
 def use() -> None:

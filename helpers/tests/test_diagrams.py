@@ -136,9 +136,9 @@ def test_what_moves_has_its_colour_and_its_direction_and_is_negative_where_dashe
     assert all(to < source for to, source in ends(ax, COLORS["cost"]))
     assert [line.is_dashed() for line in red[:3]] == [False, True, False]  # w δ
     assert len(wires(ax, MUTED)) == 6
-    assert {r"$\delta^{1}_{2}$", r"$\delta^{2}$", "$x_{0}$"} <= set(texts(ax))
+    assert {r"$\delta^1_{2}$", r"$\delta^2$", "$x_{0}$"} <= set(texts(ax))
     arrived = diagrams.network(W, None, A, deltas=[None, None, DELTA[2]])
-    assert {r"$\delta^{2}$", "$a^{1}_{0}$"} <= set(texts(arrived))
+    assert {r"$\delta^2$", "$a^1_{0}$"} <= set(texts(arrived))
     assert len(wires(arrived, COLORS["cost"])) == 1
 
     blue = wires(diagrams.network(W, None, A, updates=W), COLORS["weights"])
@@ -188,6 +188,7 @@ def test_the_paths_from_a_node_are_coloured_and_the_rest_is_faint(through, numbe
     assert len(chosen) == number + back  # in red the way from the cost, too
     assert len(wires(ax, MUTED)) == 9 - number
     assert {line.get_xdata()[0] < line.get_xdata()[-1] for line in chosen} == {back}
+    assert {"$z^2$", "$C$"} <= set(texts(diagrams.draw_paths(W, layer=0, node=1, last="z")))
 
 
 def test_a_graph_runs_from_left_to_right_with_its_parameters_above():
