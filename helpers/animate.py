@@ -325,7 +325,8 @@ class Player:
 # hence the handler.
 _PAGE = """\
 <figure data-player="%KEY%" data-lm-suppress-shortcuts="true" style="margin:0;max-width:800px">
-<img alt="%TITLE%" src="data:image/png;base64,%POSTER%" style="width:100%;background:white">
+<img alt="%TITLE%" src="data:image/png;base64,%POSTER%"
+ style="width:100%;background:white;cursor:pointer">
 <div style="display:flex;align-items:center;gap:10px;margin-top:4px">
 <button type="button" aria-label="Play" style="width:5.5em;padding:4px">▶ Play</button>
 <input type="range" min="0" max="%LAST%" value="0" step="1" aria-label="Frame" style="flex:1">

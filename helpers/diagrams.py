@@ -374,9 +374,9 @@ def four_equations(
     """
     net = _Net(weights, None, activations, deltas)
     faint = _Net(weights, None, activations, [None] * (len(net.sizes) - 1))
-    last, half = len(net.sizes) - 1, _DY * (max(net.sizes) - 1) / 2 + _RADIUS
-    low, high, back = -half - 1.35, half + 1.35, max(2, last - 1)  # BP2 is shown at this layer
-    ax = _canvas(ax, (-0.75, _DX * last + 1.5), (low - 0.75, high + 0.75))
+    last, high = len(net.sizes) - 1, _DY * (max(net.sizes) - 1) / 2 + _RADIUS + 1.35
+    back = max(2, last - 1)  # BP2 is shown at this layer
+    ax = _canvas(ax, (-0.75, _DX * last + 1.5), (-high - 0.75, high + 0.75))
     shown = np.arange(net.sizes[back - 1]) == np.zeros((net.sizes[back], 1))
     tail, head = net.at[back - 2][-1], net.at[back - 1][-1]
     for layer in range(1, last + 1):
@@ -387,16 +387,18 @@ def four_equations(
     _wire(ax, tail, head, 0.8, COLORS["weights"])
     _cost(ax, net)
     wire = 0.65 * net.at[back - 1][0] + 0.35 * net.at[back][0]
-    spots = [(net.at[-1][0], _DX * last - 0.25, _RADIUS), (wire, 0, 0.1),
-             (net.at[last - 1][-1], 0, _RADIUS), ((tail + head) / 2, 0, 0.1)]  # fmt: skip
-    if net.chain:  # nothing to number, nothing to add up
-        equations = [re.sub(r"\\sum_j |_j|_k|_\{jk\}", "", e) for e in equations]
-    for n, ((spot, x, rim), equation) in enumerate(zip(spots, equations, strict=True)):
-        x, up = x or spot[0], 1 if n < 2 else -1
-        y = high if up > 0 else low
+    near = last == 2  # then the texts move apart
+    spots = [(net.at[-1][0], 0.4 * near - 0.25, _RADIUS), (wire, -2.6 * near, 0.1),
+             (net.at[last - 1][-1], 1.2 * near, _RADIUS),
+             ((tail + head) / 2, -0.5 * near, 0.1)]  # fmt: skip
+    extra = r"\\sum_j |_j|_k|_\{jk\}" if net.chain else "$^"  # a chain has one node a layer
+    equations = [re.sub(extra, "", equation) for equation in equations]
+    for n, ((spot, shift, rim), equation) in enumerate(zip(spots, equations, strict=True)):
+        x, up = spot[0] + shift, 1 if n < 2 else -1
+        y = up * high
         _say(ax, x, y + 0.12, rf"$\mathbf{{BP{n + 1}}}$   {equation}", size=14, va="baseline")
         _say(ax, x, y - 0.33, _READINGS[n], va="top", size=10.5, color="#666666")
-        start = spot[0], high - 0.7 if up > 0 else low + 0.65
+        start = np.clip(spot[0], x - 1.2, x + 1.2), y - 0.68 * up
         _arrow(ax, start, (spot[0], spot[1] + up * rim), INK, zorder=5)
     return ax
 
@@ -724,9 +726,10 @@ def stack(
     behind = [_SHIFT * (len(front) - 1) for front in fronts]
     x, high = 1.8, max(f.shape[1] + b for f, b in zip(fronts, behind, strict=True)) / 2
     lefts = []
-    for front, width, back in zip(fronts, widths, behind, strict=True):
+    for cube, front, width, back in zip(cubes, fronts, widths, behind, strict=True):
         lefts.append(x)
-        x += max(width * front.shape[2] + back, 1.6) + 2.7
+        dots = 0.4 if cube.shape[2] > _CUT else 0.0
+        x += max(width * front.shape[2] + back + dots, 1.6) + 2.7
     ax = _canvas(ax, (0, x - 1.5), (-high - (2.1 if summed else 1.5), high + 0.8), unit=0.5)
     for (name, array), cube, letters, left, width in zip(
         arrays.items(), cubes, axes, lefts, widths, strict=True

@@ -37,6 +37,7 @@ DRAWINGS = {
     "chain": partial(diagrams.network, [1.2, -2.0], [0.5, 1.0], [2.0, 0.95, 0.29]),
     "four equations": partial(diagrams.four_equations, [W[0], np.eye(3), W[1]], [*A[:2], *A[1:]],
                               [*DELTA[:2], *DELTA[1:]]),
+    "two layers": partial(diagrams.four_equations, W, A, DELTA),
     "augmented": partial(diagrams.augmented_network, W, B),
     "outline": partial(diagrams.outline, [784, 256, 3], ["in", "hidden", "out"]),
     "paths": partial(diagrams.draw_paths, [None, *W], layer=0, node=1),
