@@ -142,14 +142,18 @@ BUGS = [
     ),
     *bugs_of(
         "09_resistance_classifier",
-        ("divided by the classes", 'Delta1 = cache["P"] - Y', 'Delta1 = (cache["P"] - Y) / C'),
-        ("weight summed", 'Delta1.T @ cache["H"] / N', 'Delta1.T @ cache["H"]'),
-        ("wrong sign", 'dH = Delta1 @ params["U"]', 'dH = -Delta1 @ params["U"]'),
-        ("mask forgotten", 'Delta2 = dH * heaviside(cache["Z"])', "Delta2 = dH"),
+        (
+            "divided by the classes",
+            'Delta2 = cache["Y_hat"] - Y',
+            'Delta2 = (cache["Y_hat"] - Y) / n2',
+        ),
+        ("weight summed", 'Delta2.T @ cache["A1"] / N', 'Delta2.T @ cache["A1"]'),
+        ("wrong sign", 'dA1 = Delta2 @ params["W2"]', 'dA1 = -Delta2 @ params["W2"]'),
+        ("mask forgotten", 'Delta1 = dA1 * heaviside(cache["Z1"])', "Delta1 = dA1"),
         (
             "bias summed",
-            'cache["X"] / N, Delta2.mean(axis=0)',
-            'cache["X"] / N, Delta2.sum(axis=0)',
+            'cache["X"] / N, Delta1.mean(axis=0)',
+            'cache["X"] / N, Delta1.sum(axis=0)',
         ),
     ),
     *bugs_of(
