@@ -63,25 +63,24 @@ def test_relative_error_follows_its_formula_at_every_scale():
         relative_error(a, b[:, np.newaxis])
 
 
-arrays = hnp.arrays(
-    np.float64, hnp.array_shapes(min_dims=0, max_dims=3, max_side=3), elements=st.floats(0.5, 2)
-)
-
-
-@given(st.dictionaries(st.text(min_size=1, max_size=3), arrays, min_size=1, max_size=4))
-def test_unravel_undoes_ravel(params):
+def test_unravel_undoes_ravel():
+    params = {"W1": np.arange(6.0).reshape(2, 3), "b1": np.array([6.0, 7.0]), "c": 8.0}
     vector = ravel(params)
+    np.testing.assert_array_equal(vector, np.arange(9))
     back = unravel(vector, params)
     assert list(back) == list(params)
     for name, value in params.items():
-        np.testing.assert_array_equal(back[name], value, strict=True)
+        np.testing.assert_array_equal(back[name], value)
         assert not np.shares_memory(back[name], vector)
-    np.testing.assert_array_equal(vector, [x for value in params.values() for x in value.flat])
-    with pytest.raises(ValueError, match="vector has shape"):
+    with pytest.raises(ValueError, match="cannot reshape"):
         unravel(np.append(vector, 1.0), params)
 
 
 # ---------------------------------------------------------------- right and wrong gradients
+
+
+shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=3)
+arrays = hnp.arrays(np.float64, shapes, elements=st.floats(0.5, 2))
 
 
 @settings(max_examples=30, deadline=None)
@@ -267,32 +266,22 @@ def test_rounding_beside_a_large_cost_is_not_called_a_kink():
 # ---------------------------------------------------------------- the report
 
 
-def test_the_report_of_a_wrong_entry_names_it_with_both_values():
+def test_the_report_names_a_wrong_entry_with_both_values_and_shows_no_digit_that_varies():
     grads = doubled(good())
     grads["W1"][1, 0] *= -1  # 8 becomes -8
-    report = check_gradients(square, good(), grads)
-    assert str(report) == (
-        "Gradient check 1 of 2 arrays fail (method central, tol 1e-06)\n"
-        "parameter  shape verdict relative error worst entry analytic numerical\n"
-        "       W1 (2, 3)    FAIL          0.419      (1, 0)       -8         8\n"
-        "       b1   (2,)    pass        ≤ 1e-06                               "
+    report, again = (check_gradients(square, good(), grads, eps=eps) for eps in (None, 2e-6))
+    assert (
+        str(report)
+        == str(again)
+        == (
+            "Gradient check 1 of 2 arrays fail (method central, tol 1e-06)\n"
+            "parameter  shape verdict relative error worst entry analytic numerical\n"
+            "       W1 (2, 3)    FAIL          0.419      (1, 0)       -8         8\n"
+            "       b1   (2,)    pass        ≤ 1e-06                               "
+        )
     )
     assert "<td>0.419</td>" in report._repr_html_()
     assert report.max_relative_error == pytest.approx(16 / (4 * np.sqrt(91)), rel=1e-6)
-
-
-def test_the_display_shows_no_digit_that_varies():
-    shown = [str(check_gradients(square, good(), doubled(good()), eps=h)) for h in (6e-6, 2.3e-6)]
-    assert (
-        shown
-        == [
-            "Gradient check passed (method central, tol 1e-06)\n"
-            "parameter  shape verdict relative error\n"
-            "       W1 (2, 3)    pass        ≤ 1e-06\n"
-            "       b1   (2,)    pass        ≤ 1e-06"
-        ]
-        * 2
-    )
 
 
 # ---------------------------------------------------------------- refusals
@@ -307,34 +296,27 @@ def drawn(p, rng=np.random.default_rng(0)):  # noqa: B008
     return square(p) + rng.normal()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"params": {"W": np.ones(2, "f4")}}, "params['W'] has dtype float32, expected float64"),
-        ({"params": {"W": np.ones(2, int)}}, "params['W'] has dtype int64, expected float64"),
-        ({"params": {"w": 1}}, "params['w'] has dtype int64, expected float64"),
-        (
-            {"params": {"w": np.nan}, "grads": {"w": 1.0}},
-            "params['w'] holds nan or inf, expected finite numbers",
-        ),
-        ({"grads": {"W1": np.ones((2, 3))}}, "grads has the names ['W1'], expected ['W1', 'b1']"),
-        (
-            {"grads": good() | {"W1": np.ones((3, 2))}},
-            "grads['W1'] has shape (3, 2), expected (2, 3) like params['W1']",
-        ),
-        ({"grads": good() | {"b1": np.array([0, np.inf])}}, "grads['b1'] holds nan or inf"),
-        ({"loss": grow}, "for the same params: it must be pure"),
-        ({"loss": drawn}, "for the same params: it must be pure"),
-        ({"loss": lambda p: p["b1"]}, "loss returned array([ 0.5, -0.5]), expected one finite"),
-        ({"loss": lambda p: None}, "loss returned None, expected one finite float64"),
-        ({"loss": lambda p: np.float32(2)}, "loss returned np.float32(2.0), expected one finite"),
-        ({"loss": lambda p: 1.0 if p["b1"][1] <= -0.5 else np.inf}, "loss returned inf, expected"),
-        ({"method": "centre"}, "method is 'centre', expected one of ['forward', 'central', 'com"),
-        ({"eps": 1e-17}, "eps is 1e-17, expected a step above 0 that moves every parameter"),
-        ({"eps": 0, "method": "complex"}, "eps is 0, expected a step above 0"),
-        ({"tol": 1.0}, "tol is 1.0, expected 0 < tol < 1"),
-    ],
-)
+REFUSED = [
+    ({"params": {"W": np.ones(2, "f4")}}, "params['W'] has dtype float32, expected float64"),
+    ({"params": {"w": 1}}, "params['w'] has dtype int64, expected float64"),
+    ({"params": {"w": np.nan}, "grads": {"w": 1.0}}, "params['w'] holds nan or inf"),
+    ({"grads": {"W1": np.ones((2, 3))}}, "grads has the names ['W1'], expected ['W1', 'b1']"),
+    (
+        {"grads": good() | {"W1": np.ones((3, 2))}},
+        "grads['W1'] has shape (3, 2), expected (2, 3) like params['W1']",
+    ),
+    ({"grads": good() | {"b1": np.array([0, np.inf])}}, "grads['b1'] holds nan or inf"),
+    ({"loss": grow}, "for the same params: it must be pure"),
+    ({"loss": drawn}, "for the same params: it must be pure"),
+    ({"loss": lambda p: p["b1"]}, "loss returned array([ 0.5, -0.5]), expected one finite"),
+    ({"loss": lambda p: np.float32(2)}, "loss returned np.float32(2.0), expected one finite"),
+    ({"loss": lambda p: 1.0 if p["b1"][1] <= -0.5 else np.inf}, "loss returned inf, expected"),
+    ({"method": "centre"}, "method is 'centre', expected one of ['forward', 'central', 'com"),
+    ({"eps": 1e-17}, "eps is 1e-17, expected a step above 0 that moves every parameter"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED)
 def test_what_would_mislead_is_refused_in_one_sentence(change, message):
     arguments = {"loss": square, "params": good()} | change
     arguments = {"grads": doubled(arguments["params"])} | arguments
@@ -355,6 +337,13 @@ def test_a_complex_step_through_a_loss_that_drops_the_imaginary_part_is_refused(
     with pytest.raises(ValueError, match=r"^complex step: .*; use method='central' otherwise$"):
         numerical_gradient(loss, good(), method="complex")
     numerical_gradient(loss, good(), method="central")
+
+
+def test_a_complex_step_is_trusted_where_parameters_differ_much_in_size():
+    params = {"W": np.array([1e9, 1.0, 1e-3]), "b": np.array([-2e5, 0.5])}
+    loss = lambda p: (p["W"] ** 3 / [1e18, 1, 1]).sum() + (p["b"] ** 2).sum()  # noqa: E731
+    grads = {"W": 3 * params["W"] ** 2 / [1e18, 1, 1], "b": 2 * params["b"]}
+    assert check_gradients(loss, params, grads, method="complex")
 
 
 @pytest.mark.parametrize("method", METHODS)
