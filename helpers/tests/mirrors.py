@@ -43,7 +43,7 @@ def fill(folder, files):
 
 def found(folder):
     """Return name and content of every file in a folder."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+    return {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
 
 
 class Handler(BaseHTTPRequestHandler):
