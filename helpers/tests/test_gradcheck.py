@@ -113,20 +113,6 @@ ACTIVATIONS = {
 }
 
 
-def random_network(seed, sizes, kinds, scale=1.0, n=8):
-    """Return (params, X, Y, kinds) with no ReLU within reach of its kink."""
-    rng = np.random.default_rng(seed)
-    while True:
-        X, Y = rng.normal(size=(n, sizes[0])), rng.normal(size=(n, sizes[-1]))
-        params = {}
-        for layer, (m, n_out) in enumerate(itertools.pairwise(sizes), 1):
-            params[f"W{layer}"] = scale * rng.normal(size=(n_out, m))
-            params[f"b{layer}"] = scale * rng.normal(size=n_out)
-        Z, _ = forward(params, X, kinds)
-        if min(np.abs(z).min() for z in Z) > 1e-3:
-            return params, X, Y, kinds
-
-
 def forward(params, X, kinds):
     Z, A = [], [X]
     for layer, kind in enumerate(kinds, 1):
@@ -135,54 +121,30 @@ def forward(params, X, kinds):
     return Z, A
 
 
-def backward(params, X, Y, kinds, bug=None, at=None):
-    """Return the gradients of the mean half squared error, with a bug planted in layer `at`."""
+def backward(params, X, Y, kinds):
+    """Return the gradients of the mean half squared error."""
     (Z, A), grads = forward(params, X, kinds), {}
     error = (A[-1] - Y) / len(X)
     for layer in range(len(kinds), 0, -1):
-        here = bug if layer == at else None
-        slope = ACTIVATIONS[kinds[layer - 1]][1](A[layer] if here == "slope of a" else Z[layer - 1])
-        delta = error * {"missing slope": 1, "slope twice": slope**2}.get(here, slope)
-        grads[f"W{layer}"] = delta.T @ A[layer if here == "off by one layer" else layer - 1]
-        grads[f"b{layer}"] = delta.sum(axis=0) * (len(X) if here == "bias summed" else 1)
-        W = params[f"W{layer}"]
-        error = delta @ (W.T if here == "transpose dropped" else W)
+        delta = error * ACTIVATIONS[kinds[layer - 1]][1](Z[layer - 1])
+        grads |= {f"W{layer}": delta.T @ A[layer - 1], f"b{layer}": delta.sum(axis=0)}
+        error = delta @ params[f"W{layer}"]
     return grads
-
-
-def network_report(network, grads, **options):
-    params, X, Y, kinds = network
-    loss = lambda p: 0.5 * ((forward(p, X, kinds)[1][-1] - Y) ** 2).sum(axis=1).mean()  # noqa: E731
-    return check_gradients(loss, params, grads, **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("scale", [0.3, 1, 2, 6])  # from 6 on most nodes are saturated
-def test_correct_networks_raise_no_false_alarm(scale, method):
-    for seed, kinds in enumerate(itertools.product(ACTIVATIONS, repeat=2)):
-        network = random_network(seed, [3, 4, 2], kinds, scale)
-        report = network_report(network, backward(*network), method=method)
-        assert report.passed, f"{kinds}:\n{report}\n{report.table}"
-
-
-BUGS = [  # bug, layer, activation, the arrays it spoils
-    ("transpose dropped", 3, "tanh", "W1 b1 W2 b2"),
-    ("transpose dropped", 2, "relu", "W1 b1"),
-    ("missing slope", 3, "sigmoid", "W1 b1 W2 b2 W3 b3"),
-    ("slope twice", 1, "sigmoid", "W1 b1"),
-    ("slope of a", 2, "sigmoid", "W1 b1 W2 b2"),
-    ("bias summed", 2, "tanh", "b2"),
-    ("off by one layer", 2, "tanh", "W2"),
-]
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("bug", "at", "kind", "spoiled"), BUGS)
-def test_a_planted_bug_accuses_exactly_the_arrays_it_spoils(bug, at, kind, spoiled, seed):
-    network = random_network(300 + seed, [3, 3, 3, 3], [kind] * 3)
-    report = network_report(network, backward(*network, bug=bug, at=at))
-    assert set(report.table.query("verdict == 'fail'")["parameter"]) == set(spoiled.split())
-    assert report.worst[0] in spoiled.split()
+@pytest.mark.parametrize("kinds", [*itertools.product(ACTIVATIONS, repeat=2)])
+def test_correct_networks_raise_no_false_alarm(kinds, scale, method):
+    """That bugs accuse exactly the arrays they spoil is asserted by the gallery of notebook 05."""
+    rng = np.random.default_rng(5)
+    shapes = {"W1": (4, 3), "b1": 4, "W2": (2, 4), "b2": 2}
+    params = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    X, Y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    assert min(np.abs(z).min() for z in forward(params, X, kinds)[0]) > 1e-4  # away from kinks
+    loss = lambda p: 0.5 * ((forward(p, X, kinds)[1][-1] - Y) ** 2).sum(axis=1).mean()  # noqa: E731
+    report = check_gradients(loss, params, backward(params, X, Y, kinds), method=method)
+    assert report.passed, f"{report}\n{report.table}"
 
 
 # ---------------------------------------------------------------- at the limits of what it can see
