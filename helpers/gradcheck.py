@@ -69,6 +69,7 @@ def _nudging(loss: Loss, params: Params, name: str, index: tuple[int, ...]) -> C
 
 
 def _along(loss: Loss, params: Params, direction: Params) -> Callable:
+    """Return f, where f(ε) is the cost after a step ε in a direction; `params` stay as they are."""
     return lambda eps: _number(loss({k: params[k] + eps * d for k, d in direction.items()}))
 
 
@@ -216,10 +217,12 @@ class GradientReport:
         return f"Gradient check {verdict} (method {self.method}, tol {self.tol:g})"
 
     def _shown(self) -> pd.DataFrame:
-        return pd.DataFrame([_shown(row, self.tol) for row in self.table.itertuples()]).fillna("")
+        rows = [_written(row, self.tol) for row in self.table.itertuples()]
+        return pd.DataFrame(rows).fillna("")
 
 
-def _shown(row: tuple, tol: float) -> dict[str, str]:
+def _written(row: tuple, tol: float) -> dict[str, str]:
+    """Return a row of the table as the display has it."""
     shown = {"parameter": row.parameter, "shape": str(row.shape), "verdict": row.verdict}
     if row.verdict == "pass":
         shown["relative error"] = "unresolved" if row.note else f"≤ {tol:g}"
