@@ -244,6 +244,8 @@ def test_the_report_names_a_wrong_entry_with_both_values_and_shows_no_digit_that
     )
     assert "<td>0.419</td>" in report._repr_html_()
     assert report.max_relative_error == pytest.approx(16 / (4 * np.sqrt(91)), rel=1e-6)
+    report = check_gradients(square, {"w": np.ones(1)}, {"w": np.array([2.00001])})
+    assert str(report).split()[-2:] == ["2.00001", "2"]  # as many digits as tell them apart
 
 
 # ---------------------------------------------------------------- refusals
