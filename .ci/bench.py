@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-import re
 import sys
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pandas as pd
@@ -45,14 +44,20 @@ def bench() -> dict:
 def processor() -> str:
     """Return the name of the processor; Linux tells it in a file only."""
     cpuinfo = Path("/proc/cpuinfo")
-    found = cpuinfo.exists() and re.search(r"model name\s*: (.*)", cpuinfo.read_text("utf-8"))
-    return found[1] if found else platform.processor() or platform.machine()
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def versions() -> dict[str, str]:
     """Return the version of each package in the races, "missing" if it is not installed."""
-    found = {package.name: package.version for package in distributions()}
-    return {name: found.get(name, "missing") for name in PACKAGES}
+    found = dict.fromkeys(PACKAGES, "missing")
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def summary(result: dict) -> str:

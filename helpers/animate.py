@@ -1,15 +1,16 @@
-"""The hidden representation through training, as an animation and as small multiples.
+"""A player of pictures; the hidden representation through training as its frames, or in print.
 
-The notebook runs the network and hands over, for each frame, where a grid over the input plane
-and the samples land in every space; these functions only draw. Spaces of three dimensions are
-seen from one fixed direction, without perspective, so that what moves is the network.
+`film` plays any drawings, such as the steps of a walk through a network. For the hidden spaces the
+notebook runs the network and hands over, for each frame, where a grid over the input plane and the
+samples land in every space; these functions only draw. Spaces of three dimensions are seen from one
+fixed direction, without perspective, so that what moves is the network.
 """
 
 import base64
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -223,6 +224,34 @@ def player(
     return Player(tuple(images), tuple(captions), title, milliseconds)
 
 
+def film(
+    drawings: Mapping[str, Callable[..., object]],
+    *,
+    title: str,
+    size: tuple[float, float] = (8.0, 5.0),
+    milliseconds: int = 1500,
+) -> "Player":
+    """Render one frame per caption and return an animation with its controls.
+
+    Parameters
+    ----------
+    drawings : dict caption -> function
+        Each draws on the ``ax`` it is given, as ``functools.partial(diagrams.network, W, b)`` does.
+    title : str
+        What the animation shows, for those who cannot see it.
+    size : (width, height) of a frame in inches
+    milliseconds : int
+        How long one frame stays.
+    """
+    images = []
+    for caption, draw in drawings.items():
+        figure = Figure(figsize=size, dpi=_DPI, layout="none")
+        draw(ax=figure.add_axes((0, 0, 1, 1 - 0.4 / size[1])))
+        figure.text(0.01, 0.985, caption, fontsize=12, fontweight="bold", va="top")
+        images.append(_png(FigureCanvasAgg(figure)))
+    return Player(tuple(images), tuple(drawings), title, milliseconds)
+
+
 def _render(spaces: Sequence[Space], outputs, classes, captions: Sequence[str]) -> list[bytes]:
     """Return one PNG a frame; what does not move is drawn once and stays."""
     share = 1 / len(spaces)
@@ -296,7 +325,8 @@ class Player:
 # hence the handler.
 _PAGE = """\
 <figure data-player="%KEY%" data-lm-suppress-shortcuts="true" style="margin:0;max-width:800px">
-<img alt="%TITLE%" src="data:image/png;base64,%POSTER%" style="width:100%;background:white">
+<img alt="%TITLE%" src="data:image/png;base64,%POSTER%"
+ style="width:100%;background:white;cursor:pointer">
 <div style="display:flex;align-items:center;gap:10px;margin-top:4px">
 <button type="button" aria-label="Play" style="width:5.5em;padding:4px">▶ Play</button>
 <input type="range" min="0" max="%LAST%" value="0" step="1" aria-label="Frame" style="flex:1">
@@ -335,6 +365,7 @@ _PAGE = """\
     }
     button.addEventListener("click", () => (timer === null ? play() : pause()));
     slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
+    image.addEventListener("click", () => { pause(); step(); });
     slider.addEventListener("keydown", (event) => {
       const last = pictures.length - 1;
       const now = Number(slider.value);

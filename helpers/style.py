@@ -1,10 +1,21 @@
 """The palette and the figure defaults of the series, defined once.
 
-A colour has one meaning everywhere, in equations and in plots. The five colours stay apart under
-simulated protanopia, deuteranopia and tritanopia, and their lightnesses differ, so that a print
-in grey can still be read. The same holds among the classes. A class colour and a quantity, or
-either and MUTED, can come closer than that, so they never tell two things apart by themselves: a
-second channel (marker, line style or label) accompanies every colour.
+A colour has one meaning everywhere, in equations and in plots:
+
+- blue W and curves of weights; purple b; orange z; green a and nothing else; red the cost, its
+  slopes and errors, and hence every arrow of the backward pass;
+- the sign of a wire, of a weight in a map or of an entry: the pair SIGNED, petrol below zero and
+  copper above; a negative wire is dashed as well;
+- classes wear CLASS_COLORS, always with their markers; layers are told apart by LAYER_STYLES,
+  not by colour;
+- accuracy and times are no quantity of the network: INK, and MUTED for what they are compared
+  with. A baseline is MUTED and dashed. Everything but the finding is MUTED.
+
+The five colours stay apart under simulated protanopia, deuteranopia and tritanopia, and their
+lightnesses differ, so that a print in grey can still be read. The same holds among the classes, and
+for SIGNED among themselves and against the five. A class colour and a quantity, or either and
+MUTED, can come closer than that, so they never tell two things apart by themselves: a second
+channel (marker, line style or label) accompanies every colour.
 """
 
 import re
@@ -26,10 +37,14 @@ MUTED = "#8A8A8A"  # reference lines and what stays in the background
 CLASS_COLORS = ["#37474F", "#D6579B", "#A8A416"]  # slate, pink, olive
 CLASS_MARKERS = ["o", "^", "s"]
 
-# Signed quantities: blue below zero, white at zero, red above.
+# Signed quantities: below zero, above zero; in maps with white between them.
+SIGNED = ("#0E5A70", "#B07030")  # petrol, copper
 DIVERGING = LinearSegmentedColormap.from_list(
-    "backprop_diverging", [COLORS["weights"], "#FFFFFF", COLORS["cost"]]
+    "backprop_diverging", [SIGNED[0], "#FFFFFF", SIGNED[1]]
 )
+
+# The line of layer l, counted from 1, is LAYER_STYLES[l - 1] in every figure with a line per layer.
+LAYER_STYLES = ["-", "--", ":", "-."]
 
 
 def use() -> None:
@@ -40,6 +55,7 @@ def use() -> None:
     mpl.rc("font", size=10.5)
     mpl.rc("axes", titlesize=11.5, titleweight="bold", titlelocation="left")
     mpl.rc("axes", edgecolor=INK, labelcolor=INK, grid=True, axisbelow=True)
+    mpl.rc("axes", unicode_minus=True)
     mpl.rc("axes.spines", top=False, right=False)
     mpl.rc("grid", color="#E4E4E4", linewidth=0.8)
     mpl.rc(("text", "xtick", "ytick"), color=INK)

@@ -18,17 +18,22 @@ COST_SLIPS = {
     "this is one cost per sample; take the mean.": _costs,
     "too large by the factor N, the number of samples.": lambda z, y: _costs(z, y).sum(),
     "y z is missing: the cost is lse([0, z]) − y z.": lambda z, y: np.logaddexp(0, z).mean(),
+    "y z is missing, and so is the mean.": lambda z, y: np.logaddexp(0, z),
+    "every sample is taken for one of class 1; where is y?": (
+        lambda z, y: np.logaddexp(0, -z).mean()
+    ),
     "y z is subtracted, not added.": lambda z, y: _costs(z, -y).mean(),
     "the labels are exchanged: ŷ belongs to class 1.": lambda z, y: _costs(z, 1 - y).mean(),
     "only the samples of class 1 cost anything; where is (1 − y)?": (
         lambda z, y: (y * _costs(z, y)).mean()
     ),
-    "this is the likelihood of the batch, not its cost.": lambda z, y: np.exp(-_costs(z, y).sum()),
+    "only the samples of class 0 cost anything; where is y?": (
+        lambda z, y: ((1 - y) * _costs(z, y)).mean()
+    ),
     "the log-sum-exp ran over the whole batch; each sample has its own, of 0 and its logit.": (
         lambda z, y: np.logaddexp.reduce(np.append(z, 0 * z)) - np.mean(y * z)
     ),
     "this is a mean squared error; take logarithms.": lambda z, y: np.mean((sigmoid(z) - y) ** 2),
-    "use the natural log, not that to base 2.": lambda z, y: _costs(z, y).mean() / np.log(2),
 }
 
 
@@ -72,6 +77,7 @@ SOFTMAX_SLIPS = {
         lambda P, V: P * (V - (P * V).sum(axis=1))
     ),
     "P @ V.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - P @ V.T),
+    "V @ P.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - V @ P.T),
     "too small by the factor N.": lambda P, V: P * (V - _rows(P * V)) / len(P),
 }
 

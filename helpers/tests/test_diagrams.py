@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from functools import partial
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -12,114 +13,222 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 from PIL import Image
 
 from helpers import animate, diagrams
-from helpers.style import CLASS_COLORS, COLORS, MUTED
+from helpers.style import CLASS_COLORS, COLORS, MUTED, SIGNED
 
 W = [np.array([[1.0, -2.0], [0.5, 0.25], [3.0, 0.0]]), np.array([[1.5, -1.0, 0.75]])]
 B = [np.array([0.1, 0.2, 0.3]), np.array([-0.4])]
-A = [np.array([1.0, 2.0]), np.array([0.5, 0.6, 0.7]), np.array([0.9])]
+A = [np.array([1.0, 2.0]), np.array([0.1, 0.5, 0.9]), np.array([0.7])]
+DELTA = [None, np.array([-0.0021, 0.004, -0.0083]), np.array([0.12])]
 CHAIN = {"x": 2.0, "z1": 0.0123, "C": -12.0, "w1": 0.25, "b1": 0.5}
 EDGES = [("x", "z1"), ("w1", "z1"), ("b1", "z1"), ("z1", "C")]
+TERMS = [(r"W^\top", W[0].T, "in", "out"), "@", ("a", np.ones((3, 1)), "", ""), "="]
+TERMS += [("z", W[0].T @ np.ones((3, 1)), "in", "")]
+M, v = np.arange(900.0).reshape(50, 9, 2), np.ones((2, 1))
+DRAWINGS = {
+    "network": partial(diagrams.network, W, B, A),
+    "a wire of it": partial(diagrams.network, W, B, A, highlight=(1, 0, 1)),
+    "on its way": partial(diagrams.network, W, B, A[:2], arriving=1),
+    "backward": partial(diagrams.network, W, B, A, deltas=DELTA),
+    "update": partial(diagrams.network, W, B, A, updates=W),
+    "chain": partial(diagrams.network, [1.2, -2.0], [0.5, 1.0], [2.0, 0.95, 0.29]),
+    "four equations": partial(diagrams.four_equations, [W[0], np.eye(3), W[1]], [*A[:2], *A[1:]],
+                              [*DELTA[:2], *DELTA[1:]]),
+    "two layers": partial(diagrams.four_equations, W, A, DELTA),
+    "augmented": partial(diagrams.augmented_network, W, B),
+    "outline": partial(diagrams.outline, [784, 256, 3], ["in", "hidden", "out"]),
+    "paths": partial(diagrams.draw_paths, [None, *W], layer=0, node=1),
+    "graph": partial(diagrams.computational_graph, CHAIN, EDGES, slopes={EDGES[3]: -0.75},
+                     gradients={"C": 1.0, "z1": 0.031, "w1": 9.0, "b1": 0.031}),
+    "number lines": partial(diagrams.number_lines, [("w1", 1.0, 1.5), ("C", 2.0, 2.1)]),
+    "matrix equation": partial(diagrams.matrix_equation, TERMS),
+    "stack": partial(diagrams.stack, {"M": M, "v": v, "M @ v": M @ v}, ["ijk", "kl", "ijl"],
+                     operators=["@", "="], summed="k"),
+}  # fmt: skip
 
 
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
-def count(ax, kind):
-    return sum(isinstance(patch, kind) for patch in ax.patches)
+def patches(ax, kind):
+    return [patch for patch in ax.patches if isinstance(patch, kind)]
 
 
-def wires(ax, color):
-    return [line for line in ax.lines if to_hex(line.get_color()) == color.lower()]
+def wires(ax, *colors):
+    wanted = {color.lower() for color in colors}
+    return [line for line in ax.lines if to_hex(line.get_color()) in wanted and net_line(line)]
 
 
-def written(values):
-    return sorted(f"{value:+.2f}".replace("-", "−").replace("+0.00", "0") for value in values)
+def net_line(line):
+    """Tell a wire from the samples of the key, which lie left of the inputs."""
+    return max(line.get_xdata()) > 0
 
 
-def test_a_network_has_its_nodes_and_wires_with_their_numbers():
-    ax = diagrams.network(W, B, A)
-    assert count(ax, Circle) == 2 + 3 + 1
-    assert len(ax.lines) == 6 + 3
-    numbers = written([*W[0].ravel(), *W[1].ravel()])
-    assert set(numbers) | {"$b$ = −0.40", "0.90"} <= set(texts(ax))
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_texts_are_large_enough_and_none_covers_another_or_runs_out_of_its_cell(name):
+    plt.close("all")
+    ax = DRAWINGS[name]()
+    figure = ax.figure
+    figure.canvas.draw()
+    boxes = {t: t.get_window_extent().shrunk(0.96, 0.75) for t in ax.texts}  # ink without leading
+    # At 800 px for the width of a page of eight inches a point is 1.39 px.
+    assert min(text.get_fontsize() for text in boxes) * 100 / 72 >= 12
+    for (one, a), (other, b) in combinations(boxes.items(), 2):
+        assert not a.overlaps(b), (one.get_text(), other.get_text())
+    page = figure.bbox.padded(1)
+    assert all(page.x0 < b.x0 and b.x1 < page.x1 for b in boxes.values())
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_a_drawing_goes_on_the_given_axes_or_its_own_and_is_never_shown(name, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a helper called show"))
+    _, ax = plt.subplots()
+    assert DRAWINGS[name](ax=ax) is ax
+    assert DRAWINGS[name](ax=None) is not ax
 
 
 @pytest.mark.parametrize(
     "draw", [diagrams.network, lambda weights: diagrams.draw_paths(weights, layer=0, node=0)]
 )
-def test_a_wire_is_as_thick_as_its_weight_and_dashed_below_zero(draw):
-    positive, negative = draw([np.array([[1.0], [-4.0]])]).lines
+def test_a_wire_is_as_wide_as_its_weight_and_of_another_colour_and_dashed_below_zero(draw):
+    ax = draw([np.array([[1.0], [-4.0]])])
+    (positive,), (negative,) = wires(ax, SIGNED[1]), wires(ax, SIGNED[0])
     assert negative.get_linewidth() > 2 * positive.get_linewidth()
     assert (positive.is_dashed(), negative.is_dashed()) == (False, True)
 
 
-def test_numbers_on_wires_do_not_overlap_and_step_aside_where_there_are_too_many():
-    rng = np.random.default_rng(0)
-    ax = diagrams.network([rng.normal(size=shape) for shape in ((3, 2), (3, 3), (1, 3))])
-    ax.figure.canvas.draw()
-    numbers = [t for t in ax.texts if to_hex(t.get_color()) == COLORS["weights"].lower()]
-    boxes = [number.get_window_extent() for number in numbers]
-    assert len(boxes) == 6 + 9 + 3
-    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
-    assert "+1.00" not in texts(diagrams.network([np.ones((5, 4))]))
+def test_a_node_is_as_green_as_it_is_active_and_its_numbers_stand_in_matrices():
+    ax = diagrams.network(W, B, A)
+    nodes = patches(ax, Circle)
+    assert (len(nodes), len(wires(ax, *SIGNED))) == (2 + 3 + 1, 6 + 3)
+    redness = [node.get_facecolor()[0] for node in nodes[2:]]
+    assert np.array_equal(np.argsort(redness)[::-1], np.argsort([0.1, 0.5, 0.9, 0.7]))
+    numbers = {f"{value:.2f}".replace("-", "−") for m in (*W, *B) for value in m.ravel() if value}
+    assert numbers <= set(texts(ax))
+    assert "0.90" not in texts(ax)
+    assert "0.90" in texts(diagrams.network(W, B, A, highlight=(1, 2)))
+    assert "$w^{1}_{01}$ = −2.00" in texts(diagrams.network(W, B, A, highlight=(1, 0, 1)))
+    assert {"0.95", "$w^{2}$ = −2.00", "$b^{1}$ = 0.50"} <= set(texts(DRAWINGS["chain"]()))
+
+
+def test_the_same_sizes_have_the_same_places_whatever_the_numbers_and_the_state():
+    several = [DRAWINGS[name]() for name in ("network", "backward", "on its way", "update")]
+    centres = [[tuple(node.center) for node in patches(ax, Circle)] for ax in several]
+    assert centres == centres[:1] * 4
+    assert len({(ax.get_xlim(), ax.get_ylim()) for ax in several}) == 1
+
+
+def test_what_moves_has_its_colour_and_its_direction_and_is_negative_where_dashed():
+    def ends(ax, color):  # of each arrow: where it points to, where it comes from
+        return [(line.get_xdata()[0], line.get_xdata()[-1]) for line in wires(ax, color)]
+
+    forward = diagrams.network(W, None, A[:2], arriving=1)
+    assert len(ends(forward, COLORS["a"])) == 6
+    assert all(to > source for to, source in ends(forward, COLORS["a"]))
+    assert len(wires(forward, MUTED)) == 3
+
+    ax = diagrams.network(W, None, A, deltas=DELTA)
+    red = wires(ax, COLORS["cost"])
+    assert len(red) == 3 + 1  # from the output to layer 1, and from the cost to the output
+    assert all(to < source for to, source in ends(ax, COLORS["cost"]))
+    assert [line.is_dashed() for line in red[:3]] == [False, True, False]  # w δ
+    assert len(wires(ax, MUTED)) == 6
+    assert {r"$\delta^1_{2}$", r"$\delta^2$", "$x_{0}$"} <= set(texts(ax))
+    arrived = diagrams.network(W, None, A, deltas=[None, None, DELTA[2]])
+    assert {r"$\delta^2$", "$a^1_{0}$"} <= set(texts(arrived))
+    assert len(wires(arrived, COLORS["cost"])) == 1
+
+    blue = wires(diagrams.network(W, None, A, updates=W), COLORS["weights"])
+    assert sum(line.is_dashed() for line in blue) == 2
+
+
+def test_the_walk_back_has_a_picture_per_layer_and_the_errors_arrive_one_by_one():
+    axes = diagrams.backward_pass(W, A, DELTA)
+    seen = [sum(text.startswith(r"$\delta") for text in texts(ax)) for ax in axes[:3]]
+    assert seen == [0, 1, 2]
+    assert [len(wires(ax, COLORS["cost"])) for ax in axes[:3]] == [0, 1, 4]
+
+
+def test_each_of_the_four_equations_points_at_the_place_where_it_lives():
+    ax = DRAWINGS["four equations"]()
+    assert [f"BP{n}" in " ".join(texts(ax)) for n in (1, 2, 3, 4)] == [True] * 4
+    output, low_node = (patches(ax, Circle)[n].center for n in (-1, -2))
+    tips = [arrow.get_path().vertices for arrow in patches(ax, FancyArrowPatch)]
+    assert len(tips) == 4
+    for arrow, node in ((tips[0], output), (tips[2], low_node)):
+        assert np.abs(arrow - node).sum(axis=1).min() < 0.6
+    chain = diagrams.four_equations([1.0, 2.0, 3.0], [1.0, 0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
+    assert not [text for text in texts(chain) if "_" in text or "sum" in text]
 
 
 def test_an_augmented_network_has_a_constant_node_per_layer_and_a_wire_per_bias():
     ax = diagrams.augmented_network(W, B)
-    assert (count(ax, Circle), count(ax, Rectangle), texts(ax).count("1")) == (6, 2, 2)
-    assert len(wires(ax, COLORS["biases"])) == 3 + 1
-    assert {"+0.10", "−0.40"} <= set(texts(ax))
+    assert (len(patches(ax, Circle)), texts(ax).count("1")) == (6, 2)
+    assert [line.is_dashed() for line in wires(ax, COLORS["biases"])] == [False] * 3 + [True]
+    assert {"0.10", "−0.40"} <= set(texts(ax))
 
 
-def test_an_outline_shortens_wide_layers_and_writes_their_true_sizes():
-    ax = diagrams.outline([784, 256, 3], ["in", "hidden", "out"])
-    assert count(ax, Circle) == 6 + 6 + 3
-    assert {"784", "256", "3", "hidden"} <= set(texts(ax))
+def test_an_outline_shortens_wide_layers_and_draws_its_weights_as_areas():
+    ax = DRAWINGS["outline"]()
+    assert len(patches(ax, Circle)) == 6 + 6 + 3
+    assert {"784", "256", "3", "hidden", "200,704 weights"} <= set(texts(ax))
     assert texts(ax).count("⋮") == 2
+    large, small = (p.get_width() * p.get_height() for p in patches(ax, Rectangle))
+    assert large / small == pytest.approx(784 / 3)
 
 
-@pytest.mark.parametrize(
-    ("through", "numbers"), [(None, [*W[0][:, 1], *W[1][0]]), (2, [W[0][2, 1], W[1][0, 2]])]
-)
-def test_the_paths_from_a_node_are_coloured_and_the_rest_is_faint(through, numbers):
-    ax = diagrams.draw_paths([None, *W], layer=0, node=1, through=through)
-    assert len(wires(ax, COLORS["weights"])) == len(numbers)
-    assert len(wires(ax, MUTED)) == 9 - len(numbers)
-    assert sorted(t for t in texts(ax) if "$" not in t) == written(numbers)
-    assert count(diagrams.draw_paths([None, *W], layer=1, node=0), Circle) == 3 + 1 + 1  # the cost
+@pytest.mark.parametrize(("through", "number"), [(None, 6), (2, 2)])
+@pytest.mark.parametrize(("back", "colors"), [(False, SIGNED), (True, [COLORS["cost"]])])
+def test_the_paths_from_a_node_are_coloured_and_the_rest_is_faint(through, number, back, colors):
+    ax = diagrams.draw_paths([None, *W], layer=0, node=1, through=through, back=back)
+    chosen = wires(ax, *colors)
+    assert len(chosen) == number + back  # in red the way from the cost, too
+    assert len(wires(ax, MUTED)) == 9 - number
+    assert {line.get_xdata()[0] < line.get_xdata()[-1] for line in chosen} == {back}
+    assert {"$z^2$", "$C$"} <= set(texts(diagrams.draw_paths(W, layer=0, node=1, last="z")))
 
 
 def test_a_graph_runs_from_left_to_right_with_its_parameters_above():
     ax = diagrams.computational_graph(CHAIN, EDGES)
-    at = dict(zip(CHAIN, (p.center for p in ax.patches if isinstance(p, Circle)), strict=True))
-    assert at["x"][0] < at["z1"][0] < at["C"][0]
-    assert at["w1"][1] > at["z1"][1]
-    assert at["w1"][0] < at["b1"][0]
-    assert count(ax, FancyArrowPatch) == len(EDGES)
-    assert {"$z^{1}$", "2.00", "0.012", "−12.00", "0.25"} <= set(texts(ax))
+    at = {t.get_text(): t.get_position() for t in ax.texts}
+    assert at["$x$"][0] < at["$z^{1}$"][0] < at["$C$"][0]
+    assert at["$w^{1}$"][1] > at["$z^{1}$"][1]
+    assert at["$w^{1}$"][0] < at["$b^{1}$"][0]
+    assert len(patches(ax, FancyArrowPatch)) == len(EDGES)
+    assert {"2.00", "0.012", "−12.00", "0.25"} <= set(at)
 
 
-def test_a_graph_writes_slopes_on_its_edges_and_gradients_in_the_colour_of_the_cost():
-    ax = diagrams.computational_graph(CHAIN, EDGES, slopes={EDGES[3]: -0.75}, gradients={"w1": 9})
-    assert "×−0.75" in texts(ax)
-    assert [t.get_color() for t in ax.texts if t.get_text() == "9.00"] == [COLORS["cost"]]
+def test_the_slopes_of_a_graph_come_back_in_red_as_far_as_they_are_given():
+    def red_arrows(gradients):
+        ax = diagrams.computational_graph(CHAIN, EDGES, slopes=dict.fromkeys(EDGES, -0.75),
+                                          gradients=gradients)  # fmt: skip
+        arrows = patches(ax, FancyArrowPatch)[len(EDGES) :]
+        assert {to_hex(arrow.get_edgecolor()) for arrow in arrows} <= {COLORS["cost"].lower()}
+        for arrow in arrows:
+            (start, *_), (end, *_) = arrow._posA_posB
+            assert start > end
+        return len(arrows), [t.get_text() for t in ax.texts if t.get_color() == COLORS["cost"]]
+
+    assert red_arrows({"C": 1.0})[0] == 0
+    number, red = red_arrows({"C": 1.0, "z1": -0.75, "w1": 9.0})
+    assert number == 1
+    assert {"−0.75", "9.00", r"$\delta^{1}$", "×−0.75"} <= set(red)
 
 
-def test_number_lines_share_one_scale_and_write_the_ratios():
+def test_number_lines_share_one_scale_and_write_values_and_factors():
     steps = [("w1", 1.0, 1.5), ("z1", 2.0, 3.0), ("a1", 1.0, 1.0), ("C", 1.0, 1.0)]
     ax = diagrams.number_lines(steps)
-    assert {"×2.00", "×0", "Δ = +1.00", "no change arrives"} <= set(texts(ax))
-    tips = [arrow.xy[0] for arrow in ax.texts if isinstance(arrow, plt.Annotation)]
-    assert tips == pytest.approx([0.5, 1.0, 0, 0])
+    assert {"×2.00", "×0", "Δ = +1.00", "no change arrives", "3.00"} <= set(texts(ax))
+    shades = [polygon.get_xy() for polygon in patches(ax, Polygon)]
+    assert [shade[1:3, 0].tolist() for shade in shades] == [[0.5, 1.0], [1.0, 0.0], [0.0, 0.0]]
 
 
 @pytest.mark.parametrize("bias", [[[13.0, 14.0]], [[13.0, 14.0], [15.0, 16.0]]])
-def test_a_matrix_equation_fills_the_row_and_the_column_that_make_one_entry(bias):
+def test_a_matrix_equation_marks_the_row_and_the_column_that_make_one_entry(bias):
     left, right = np.arange(1.0, 7).reshape(2, 3), np.arange(7.0, 13).reshape(3, 2)
     total = left @ right + bias
     terms = [("A^1", left, "sample", "in"), "@", (r"W^{2\top}", right, "in", "out"), "+"]
@@ -132,35 +241,13 @@ def test_a_matrix_equation_fills_the_row_and_the_column_that_make_one_entry(bias
 
 
 def test_a_stack_shows_its_front_and_the_letter_and_length_of_each_axis():
-    M, v = np.arange(900.0).reshape(50, 9, 2), np.ones((2, 1))
-    arrays, letters = {"M": M, "v": v, "M @ v": M @ v}, ["ijk", "kl", "ijl"]
-    ax = diagrams.stack(arrays, letters, operators=["@", "="], summed="k")
-    assert {"$i$ = 50", "$j$ = 9", "$l$ = 1", "(50, 9, 2)", "(2, 1)", "⋰", "⋮"} <= set(texts(ax))
+    ax = DRAWINGS["stack"]()
+    assert {"$i$: 50", "$j$: 9", "$l$: 1", "shape (50, 9, 2)", "⋰", "⋮"} <= set(texts(ax))
     assert {"0", "1.00", "2.00"} <= set(texts(ax))
     assert "18.00" not in texts(ax)  # behind the front
-    assert texts(ax).count(r"$\Sigma\,k$ = 2") == 2
-    arrows = [patch for patch in ax.patches if isinstance(patch, FancyArrowPatch)]
+    assert texts(ax).count("$k$: 2") == 2
+    arrows = patches(ax, FancyArrowPatch)
     assert sum(arrow.get_linestyle() == "-" for arrow in arrows) == 8 - 2
-
-
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda ax: diagrams.network(W, ax=ax),
-        lambda ax: diagrams.augmented_network(W, B, ax=ax),
-        lambda ax: diagrams.outline([2, 3], ax=ax),
-        lambda ax: diagrams.draw_paths(W, layer=0, node=0, ax=ax),
-        lambda ax: diagrams.computational_graph(CHAIN, EDGES, ax=ax),
-        lambda ax: diagrams.number_lines([("w1", 1.0, 1.5), ("C", 2.0, 3.0)], ax=ax),
-        lambda ax: diagrams.matrix_equation([("x", np.eye(2), "", "")], ax=ax),
-        lambda ax: diagrams.stack({"a": [1.0]}, ["i"], ax=ax),
-    ],
-)
-def test_diagrams_draw_on_the_given_axes_or_their_own_and_never_show(draw, monkeypatch):
-    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a helper called show"))
-    _, ax = plt.subplots()
-    assert draw(ax) is ax
-    assert draw(None) is not ax
 
 
 # --------------------------------------------------------------- the hidden space through training
@@ -257,3 +344,10 @@ def test_the_player_works_offline_with_constant_ids_and_named_controls(player):
     assert f'max="{FRAMES - 1}" value="0" step="1" aria-label="Frame"' in html
     code = re.sub(r"[A-Za-z0-9+/=]{60,}", "", html)  # the pictures may spell anything
     assert not re.search(r"https?:|//[a-z]|<link|<script [^>]*src|@import|fetch\(", code)
+
+
+def test_a_film_has_a_frame_per_caption_in_the_same_player():
+    drawings = {"first": DRAWINGS["network"], "then": DRAWINGS["backward"]}
+    film = animate.film(drawings, title="a step")
+    assert (len(set(film.images)), film.captions, film.title) == (2, ("first", "then"), "a step")
+    assert {Image.open(io.BytesIO(image)).size for image in film.images} == {(800, 500)}

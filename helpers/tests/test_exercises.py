@@ -244,9 +244,9 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     ],
     "nesterov_step": [nesterov, from_ahead],
     "leaky_errors": [
-        lambda D, U, Z, alpha: (D @ U) * np.where(Z > 0, 1.0, alpha),
-        lambda D, U, Z, alpha: [
-            d @ U * (1 - (1 - alpha) * (z < 0)) for d, z in zip(D, Z, strict=True)
+        lambda D, W, Z, alpha: (D @ W) * np.where(Z > 0, 1.0, alpha),
+        lambda D, W, Z, alpha: [
+            d @ W * (1 - (1 - alpha) * (z < 0)) for d, z in zip(D, Z, strict=True)
         ],
     ],
     "posterior": [posterior, posterior_by_densities],
@@ -544,13 +544,6 @@ WRONG = {
         (shifted, "this is the shifted form: its theta is the point ahead"),
         (shifted_sum, "this is the shifted form of frameworks"),
         (lambda *c: nesterov(*c)[0], "return the pair theta, v."),
-    ],
-    "leaky_errors": [
-        (lambda D, U, Z, alpha: D @ U * np.where(Z > 0, Z, alpha * Z) / Z, "yours is nan"),
-        (
-            lambda D, U, Z, alpha: D @ U * ((Z > 0) + alpha * (Z < 0)),
-            "at z = 0 the leaky ReLU is n",
-        ),
     ],
     "posterior": [(lambda *c: posterior(*c).T, "It looks transposed")],
     "l2_gradients": [

@@ -55,11 +55,11 @@ BUGS = """
 08 | BP4 halved | return Delta1.T @ X / len(X) -> return Delta1.T @ X / len(X) / 2
 08 | fused: half of σ′ | Delta1 = d[:, None] * w * A1 * (1 - A1) -> Delta1 = d[:, None] * w * A1
 08 | velocity forgotten | v[name] -= rate * gradients[name] -> v[name] = -rate * gradients[name]
-09 | divided by the classes | Delta1 = cache["P"] - Y -> Delta1 = (cache["P"] - Y) / C
-09 | weight summed | Delta1.T @ cache["H"] / N -> Delta1.T @ cache["H"]
-09 | wrong sign | dH = Delta1 @ params["U"] -> dH = -Delta1 @ params["U"]
-09 | mask forgotten | Delta2 = dH * heaviside(cache["Z"]) -> Delta2 = dH
-09 | bias summed | cache["X"] / N, Delta2.mean(axis=0) -> cache["X"] / N, Delta2.sum(axis=0)
+09 | divided by the classes | Delta2 = cache["Y_hat"] - Y -> Delta2 = (cache["Y_hat"] - Y) / n2
+09 | weight summed | Delta2.T @ cache["A1"] / N -> Delta2.T @ cache["A1"]
+09 | wrong sign | dA1 = Delta2 @ params["W2"] -> dA1 = -Delta2 @ params["W2"]
+09 | mask forgotten | Delta1 = dA1 * heaviside(cache["Z1"]) -> Delta1 = dA1
+09 | bias summed | cache["X"] / N, Delta1.mean(axis=0) -> cache["X"] / N, Delta1.sum(axis=0)
 10 | mean forgotten | (factor / len(X)) * (np.exp -> factor * (np.exp
 10 | BP2 without σ′ | @ self.params["W2"]) * self.slope(Z1, A1) -> @ self.params["W2"])
 10 | mean taken twice | "b1": Delta1.sum(axis=0) -> "b1": Delta1.mean(axis=0)
