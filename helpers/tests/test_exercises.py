@@ -199,7 +199,7 @@ def accumulated(gradient, X, Y, size):
 
 RIGHT = {  # check -> answers that are right; the first one stands for all in what follows
     "forward_any_depth": [forward],
-    "two_sided_slope": [lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h)],
+    "two_sided_slope": [lambda f, x, eps: (f(x + eps) - f(x - eps)) / (2 * eps)],
     "error_one_layer_back": [
         lambda w, d, z: w * d * sigmoid_prime(z),
         lambda w, d, z: np.array(w * d / (2 + 2 * np.cosh(z))),

@@ -60,10 +60,10 @@ BUGS = """
 09 | wrong sign | dA1 = Delta2 @ params["W2"] -> dA1 = -Delta2 @ params["W2"]
 09 | mask forgotten | Delta1 = dA1 * heaviside(cache["Z1"]) -> Delta1 = dA1
 09 | bias summed | cache["X"] / N, Delta1.mean(axis=0) -> cache["X"] / N, Delta1.sum(axis=0)
-10 | mean forgotten | (factor / len(X)) * (np.exp -> factor * (np.exp
+10 | mean forgotten | (np.exp(log_Yhat) - Y) / len(X) -> np.exp(log_Yhat) - Y
 10 | BP2 without σ′ | @ self.params["W2"]) * self.slope(Z1, A1) -> @ self.params["W2"])
 10 | mean taken twice | "b1": Delta1.sum(axis=0) -> "b1": Delta1.mean(axis=0)
-10 | pre-activation for activation | "W2": Delta2.T @ A1 -> "W2": Delta2.T @ Z1
+10 | pre-activation for activation | "W2": Delta2.T @ A1, "b2": Delta2.sum -> "W2": Delta2.T @ Z1, "b2": Delta2.sum
 10 | ReLU mask inverted | return Z > 0  # the mask -> return Z < 0  # the mask
 10 | σ′ of the wrong argument | return A * (1 - A) -> return Z * (1 - A)
 11 | one image: half of σ′ | @ delta2) * a1 * (1 - a1) -> @ delta2) * a1
