@@ -20,6 +20,7 @@ def _pulled_back(f, u: np.ndarray, g: np.ndarray) -> np.ndarray:
         "this is g·tanh(u); the derivative is asked for.": lambda u, g: g * np.tanh(u),
         "tanh must be squared: 1 − tanh².": lambda u, g: g * (1 - np.tanh(u)),
         "this takes u for tanh(u): 1 − u².": lambda u, g: g * (1 - u**2),
+        "the slope is taken at g; it belongs to u.": lambda u, g: g * (1 - np.tanh(g) ** 2),
         "this is the slope of the sigmoid's form, t(1 − t); for tanh it is 1 − t².": (
             lambda u, g: g * np.tanh(u) * (1 - np.tanh(u))
         ),
@@ -46,6 +47,9 @@ def _softmax(Z):
             lambda Z, g: g + 0 * Z
         ),
         "the exponentials are not divided by their sum.": lambda Z, g: g * np.exp(Z),
+        "this is the diagonal of the softmax's Jacobian; lse itself has the slope softmax.": (
+            lambda Z, g: g * _softmax(Z) * (1 - _softmax(Z))
+        ),
         "the sum must run over each row, not over all entries.": (
             lambda Z, g: g * np.exp(Z) / np.exp(Z).sum()
         ),
@@ -88,7 +92,35 @@ WALK_SLIPS = {  # sentence -> what is kept of (so far, bar of the result, factor
 }
 
 
-@check(slips(_walk, WALK_SLIPS))
+def _recursion(order, parents, factors):
+    bars = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
+
+    def walk(name):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars[parent] += bars[name] * factor
+            walk(parent)
+
+    walk(order[-1])
+    return bars
+
+
+def _first_path(order, parents, factors):
+    bars = {order[-1]: 1.0}
+    for name in reversed(order):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars.setdefault(parent, bars[name] * factor)
+    return bars
+
+
+ORDER_SLIPS = {
+    "a bar is passed on before it is complete: wait for all that was made from the name.": (
+        _recursion
+    ),
+    "only the first path to each name counts: paths add.": _first_path,
+}
+
+
+@check(slips(_walk, WALK_SLIPS) | ORDER_SLIPS)
 def check_slopes_of_graph():
     """Check ``slopes_of_graph(order, parents, factors)`` on graphs where paths meet."""
     graphs = [
