@@ -21,7 +21,7 @@ DRAWINGS = json.loads((datasets.REPOSITORY / "data" / "drawings.json").read_text
 BROKEN = """\
 from helpers import explore
 
-explore.drawing_pad(lambda ink: ([1 / (1 - ink.any())], {}), 8)"""
+explore.drawing_pad(lambda ink: ([1 / int(not ink.any())], {}), 8)"""
 
 
 def pad_of(lab: Lab, new_window, nb: nbformat.NotebookNode, name: str) -> tuple[Window, "Locator"]:
@@ -29,6 +29,7 @@ def pad_of(lab: Lab, new_window, nb: nbformat.NotebookNode, name: str) -> tuple[
     file, window = lab.folder / f"{name}.ipynb", new_window()
     nbformat.write(nb, file)
     open_in_lab(window, lab, name)
+    choose(window, "Edit", "Clear Outputs of All Cells")
     choose(window, "Run", "Run All Cells")
     saved = save_when_run(window, file)
     (number,) = cells_with(saved, "explore.drawing_pad(")
