@@ -91,7 +91,8 @@ class DrawingPad(AnyWidget):
 .drawing-pad canvas { width: 140px; background: white; image-rendering: pixelated; }
 .drawing-pad > canvas { width: 280px; border: 1px solid; image-rendering: auto;
   touch-action: none; cursor: crosshair; }
-.drawing-pad .bars div { display: flex; gap: 6px; align-items: center; width: 160px; }
+.drawing-pad .bars div { display: flex; gap: 6px; align-items: center; width: 165px;
+  white-space: nowrap; }
 .drawing-pad .bars i { background: #14957A; height: 14px; }
 .drawing-pad output { display: flex; gap: 16px; }
 .drawing-pad figure { margin: 0; text-align: center; }

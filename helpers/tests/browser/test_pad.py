@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
-from test_notebooks import IDLE, Opened, cells_with, choose, open_in_lab, save_when_run
+from test_notebooks import (  # deptry: ignore[DEP001]
+    IDLE,
+    Opened,
+    cells_with,
+    choose,
+    open_in_lab,
+    save_when_run,
+)
 from windows import Lab, Window
 
 from helpers import datasets, runs
