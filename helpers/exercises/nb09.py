@@ -79,7 +79,11 @@ LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
     "add the logarithm of the prior, not the prior.": lambda d, h, s, q: (d - h) / s**2 + np.exp(q),
     "divide by the variance sd², not by sd.": lambda d, h, s, q: (d - h) / s + q,
     "the division by sd² is missing.": lambda d, h, s, q: d - h + q,
-    "the term −‖µ‖²/2 is missing.": lambda d, h, s, q: d / s**2 + q,
+    "the term −‖µ‖²/(2 sd²) is missing.": lambda d, h, s, q: d / s**2 + q,
+    "the sign of ‖µ‖²/(2 sd²) is minus.": lambda d, h, s, q: (d + h) / s**2 + q,
+    "‖µ‖²/2 must be divided by sd² as well.": lambda d, h, s, q: d / s**2 - h + q,
+    "the prior is counted twice.": lambda d, h, s, q: (d - h) / s**2 + 2 * q,
+    "add the logarithm of the prior, do not subtract it.": lambda d, h, s, q: (d - h) / s**2 - q,
     "the ½ of ‖µ‖² is missing.": lambda d, h, s, q: (d - 2 * h) / s**2 + q,
     "the prior must not be divided by sd².": lambda d, h, s, q: (d - h + q) / s**2,
     "the ½ of −‖x − µ‖²/(2 sd²) is missing.": lambda d, h, s, q: 2 * (d - h) / s**2 + q,
@@ -131,6 +135,12 @@ def _edge_lost(confidence, correct, edges):
     return _binned(_ece, confidence[inner], correct[inner], edges) * inner.mean()
 
 
+def _both_ends(confidence, correct, edges):
+    gaps = confidence - correct
+    inside = [(low <= confidence) & (confidence <= high) for low, high in pairwise(edges)]
+    return sum(abs(gaps[some].sum()) for some in inside) / len(gaps)
+
+
 BIN_SLIPS = {  # sentence -> what stands in place of the mean of the gaps
     "the signs cancel: take the absolute value bin by bin.": lambda g, n, m: g @ n,
     "take the absolute value bin by bin, before the sum.": lambda g, n, m: abs(g @ n),
@@ -148,6 +158,7 @@ CALIBRATION_SLIPS = slips(_binned, BIN_SLIPS) | {
     "a confidence at an edge belongs to the bin above it.": (
         lambda said, right, edges: _binned(_ece, said, right, edges + 1e-12)
     ),
+    "a confidence at an edge is counted in both bins.": _both_ends,
     "a confidence at the upper edge of the last bin is lost.": _edge_lost,
     "a confidence at the upper edge belongs to the last bin, not to one of its own.": (
         lambda said, right, edges: _binned(_ece, said, right, np.append(edges, 2.0))

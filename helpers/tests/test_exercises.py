@@ -94,9 +94,28 @@ def backprop_by_columns(x, y, W, b):
     return [None, *dW], [None, *db]
 
 
-def tanh_by_loops(W, delta, z):
-    paths = [sum(w * d for w, d in zip(column, delta, strict=True)) for column in W.T]
-    return [p / np.cosh(value) ** 2 for p, value in zip(paths, z, strict=True)]
+def straight(x, y, W, b, *, error=lambda z, y: z - y, back=lambda w, d: w.T @ d):
+    z, a = [None], [x]
+    for matrix, vector in zip(W[1:], b[1:], strict=True):
+        z.append(matrix @ a[-1] + vector)
+        a.append(sigmoid(z[-1]))
+    delta = [None] * len(W)
+    delta[-1] = error(z[-1], y)
+    for k in range(len(W) - 2, 0, -1):
+        delta[k] = back(W[k + 1], delta[k + 1]) * sigmoid_prime(z[k])
+    return [None, *(np.outer(d, before) for d, before in zip(delta[1:], a, strict=False))], delta
+
+
+def straight_by_columns(x, y, W, b):
+    a = [x[:, None]]
+    for matrix, vector in zip(W[1:-1], b[1:-1], strict=True):
+        a.append(0.5 * (1 + np.tanh((matrix @ a[-1] + vector[:, None]) / 2)))
+    delta, dW, db = W[-1] @ a[-1] + (b[-1] - y)[:, None], [], []
+    for k in range(len(W) - 1, 0, -1):
+        dW.insert(0, (delta @ a[k - 1].T).tolist())
+        db.insert(0, delta[:, 0].tolist())
+        delta = (W[k].T @ delta) * a[k - 1] * (1 - a[k - 1])
+    return [None, *dW], [None, *db]
 
 
 def gradient(p, X, Y, *, slope=lambda H: 1 - H**2, scale=1.0):
@@ -197,6 +216,45 @@ def accumulated(gradient, X, Y, size):
     return total
 
 
+def log_sum_exp_pullback(Z, g):
+    return g * softmax(Z, axis=1)
+
+
+def slopes_of_graph(order, parents, factors):
+    bars = {order[-1]: 1.0}
+    for name in reversed(order):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars[parent] = bars.get(parent, 0.0) + bars[name] * factor
+    return bars
+
+
+def slopes_path_by_path(order, parents, factors):
+    def walk(name, bar):
+        bars[name] += bar
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            walk(parent, bar * factor)
+
+    bars = dict.fromkeys(order, 0.0)
+    walk(order[-1], 1.0)
+    return bars
+
+
+def trained_by_hand(p, X, Y, rate, epochs):
+    for _ in range(epochs):
+        A1 = sigmoid(X @ p["W1"].T + p["b1"])
+        A2 = sigmoid(A1 @ p["W2"].T + p["b2"])
+        Delta2 = (A2 - Y) * A2 * (1 - A2) / len(X)
+        Delta1 = (Delta2 @ p["W2"]) * A1 * (1 - A1)
+        grads = {"W1": Delta1.T @ X, "b1": Delta1.sum(axis=0)}
+        grads |= {"W2": Delta2.T @ A1, "b2": Delta2.sum(axis=0)}
+        p = {name: p[name] - rate * grads[name] for name in p}
+    return p
+
+
+def interpolate(ink, places):
+    return np.interp(places, np.arange(-1, len(ink) + 1), np.pad(ink, 1))
+
+
 RIGHT = {  # check -> answers that are right; the first one stands for all in what follows
     "forward_any_depth": [forward],
     "two_sided_slope": [lambda f, x, eps: (f(x + eps) - f(x - eps)) / (2 * eps)],
@@ -212,11 +270,7 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     ],
     "collapse": [collapse, collapse_from_the_end],
     "backprop_loops": [backprop, backprop_by_columns],
-    "tanh_error": [lambda W, d, z: (W.T @ d) * (1 - np.tanh(z) ** 2), tanh_by_loops],
-    "mean_weight_gradient": [
-        lambda D, A: sum(np.outer(d, a) for d, a in zip(D, A, strict=True)) / len(A),
-        lambda D, A: (D.T @ A / len(D)).tolist(),
-    ],
+    "backprop_linear_output": [straight, straight_by_columns],
     "mystery_bug": [planted(lambda p, X, Y: mystery(p, X, Y))],
     "subscripts": [lambda: SUBSCRIPTS, lambda: OTHER],
     "errors_back": [
@@ -255,6 +309,18 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     "dropout": [dropout, dropout_by_counts],
     "step_flops": [flops, lambda sizes, N: int(flops(sizes, N))],
     "accumulated": [accumulated],
+    "tanh_pullback": [
+        lambda u, g: g * (1 - np.tanh(u) ** 2),
+        lambda u, g: g / np.cosh(u) ** 2,
+    ],
+    "log_sum_exp_pullback": [log_sum_exp_pullback],
+    "slopes_of_graph": [slopes_of_graph, slopes_path_by_path],
+    "trained_on_tape": [trained_by_hand],
+    "interpolate": [interpolate],
+    "zoom_fields": [
+        lambda f, a, b, x, y: (np.outer(f - 1, x - a), np.outer(f - 1, y - b)),
+        lambda f, a, b, x, y: [(f[:, None] - 1) * (x - a), (f[:, None] - 1) * (y - b)],
+    ],
 }
 NAMES = sorted(RIGHT)
 CHECKS = {name: getattr(exercises, f"check_{name}") for name in NAMES}
@@ -503,8 +569,18 @@ WRONG = {
         (partial(backprop, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
         (partial(backprop, hidden=lambda z: 1.0), "db[2]: BP2: σ'(z) is missing"),
     ],
-    "tanh_error": [(lambda W, d, z: W @ d * (1 - np.tanh(z) ** 2), "a transpose is missing")],
-    "mean_weight_gradient": [(lambda D, A: A.T @ D / len(D), "the answer is transposed")],
+    "backprop_linear_output": [
+        (backprop, "db[3]: this is the network with a sigmoid at the output; here a[L] = z[L]."),
+        (
+            partial(straight, error=lambda z, y: (z - y) * sigmoid_prime(z)),
+            "db[3]: BP1: a straight output has the slope 1",
+        ),
+        (partial(straight, error=lambda z, y: sigmoid(z) - y), "db[3]: the output is bent"),
+        (partial(straight, error=lambda z, y: y - z), "db[3]: the sign is wrong"),
+        (partial(straight, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
+        (lambda *c: [s[1:] for s in straight(*c)], "must be a list of length 4, None in front"),
+        (lambda *c: straight(*c)[::-1], "db[3] is "),
+    ],
     "mystery_bug": [
         (planted(gradient), "no bug is planted"),
         (planted(mystery), "this is the mystery itself"),
