@@ -22,5 +22,5 @@ from helpers.exercises.nb11 import (
 )
 from helpers.exercises.nb12 import check_step_flops
 from helpers.exercises.nb13 import check_accumulated
-from helpers.exercises.nb14 import check_interpolate, check_zoom_fields
+from helpers.exercises.nb14 import check_interpolate
 from helpers.exercises.verdict import Verdict

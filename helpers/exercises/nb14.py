@@ -1,4 +1,4 @@
-"""Checks of notebook 14: linear interpolation, and displacements about a point."""
+"""Check of notebook 14: linear interpolation."""
 
 import numpy as np
 
@@ -54,35 +54,3 @@ def check_interpolate():
             truth = np.interp(places, np.arange(-1, n + 1), [0.0, *ink, 0.0])
             yield (ink, places), truth, f"for {n} pixels, {where}"
     yield "Correct: three rows agree with straight lines, inside and beyond."
-
-
-@check(
-    {
-        "these are the new places; the displacement is new place minus old.": (
-            lambda f, a, b, x, y: (a + np.outer(f, x - a), b + np.outer(f, y - b))
-        ),
-        "x − a and y − b are missing: the point (a, b) must stay where it is.": (
-            lambda f, a, b, x, y: (np.outer(f - 1, x), np.outer(f - 1, y))
-        ),
-        "the 1 is missing: a factor of 1 leaves every place as it is.": (
-            lambda f, a, b, x, y: (np.outer(f, x - a), np.outer(f, y - b))
-        ),
-        "the sign is wrong: old place minus new.": (
-            lambda f, a, b, x, y: (np.outer(1 - f, x - a), np.outer(1 - f, y - b))
-        ),
-    },
-    returns="D_x, D_y",
-)
-def check_zoom_fields():
-    """Check ``zoom_fields(factors, a, b, x, y)``: displacements (N, n0) about the point (a, b)."""
-    rng = np.random.default_rng(141)
-    for N, n0 in ((3, 9), (1, 4), (4, 4)):
-        factors, (x, y), (a, b) = (
-            rng.uniform(0.5, 2, N),
-            rng.normal(size=(2, n0)),
-            rng.normal(size=2),
-        )
-        # In complex numbers a zoom about c takes p to c + f (p − c).
-        moved = factors[:, None] * (x + 1j * y - (a + 1j * b)) + (a + 1j * b) - (x + 1j * y)
-        yield (factors, a, b, x, y), (moved.real, moved.imag), f"for {N} factors, {n0} pixels,"
-    yield "Correct: three sets of factors agree with a zoom in complex numbers."

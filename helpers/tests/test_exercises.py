@@ -317,10 +317,6 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     "slopes_of_graph": [slopes_of_graph, slopes_path_by_path],
     "trained_on_tape": [trained_by_hand],
     "interpolate": [interpolate],
-    "zoom_fields": [
-        lambda f, a, b, x, y: (np.outer(f - 1, x - a), np.outer(f - 1, y - b)),
-        lambda f, a, b, x, y: [(f[:, None] - 1) * (x - a), (f[:, None] - 1) * (y - b)],
-    ],
 }
 NAMES = sorted(RIGHT)
 CHECKS = {name: getattr(exercises, f"check_{name}") for name in NAMES}
