@@ -118,7 +118,8 @@ def check_gradients(
 
     From each |a_i − b_i| the rounding of the measurement is subtracted first: 10·u·|C|/ε, for the
     complex step 10·u·|C|. Where this excuses a relative error above `tol`, a note says that the
-    gradient is too small to be judged. Another note tells a kink of the loss from a bug.
+    gradient is too small to be judged; if it is so in every array, as in a saturated network, the
+    check has not passed. Another note tells a kink of the loss from a bug.
     """
     _require_arrays(grads, "grads", like=params)
     measured, rows = numerical_gradient(loss, params, method=method, eps=eps), []
@@ -143,6 +144,7 @@ def _judge(a: np.ndarray, b: np.ndarray, noise: np.ndarray, tol: float) -> dict:
     index = tuple(int(i) for i in np.unravel_index(worst, a.shape))
     error = relative_error(a, b)
     excused = "too small to judge: the difference is within rounding" if error > tol else ""
+    drowned = norm(noise.ravel()) > norm(a.ravel()) + norm(b.ravel())
     return {
         "shape": a.shape,
         "worst_index": index,
@@ -151,6 +153,7 @@ def _judge(a: np.ndarray, b: np.ndarray, noise: np.ndarray, tol: float) -> dict:
         "numerical": float(b[index]),
         "resolution": float(noise[index]),
         "verdict": "fail" if fails else "pass",
+        "judged": fails or not (excused and drowned),
         "note": "" if fails else excused,
     }
 
@@ -186,8 +189,8 @@ class GradientReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every array passed."""
-        return bool((self.table["verdict"] == "pass").all())
+        """Whether every array passed, and one at least could be judged."""
+        return bool((self.table["verdict"] == "pass").all() and self.table["judged"].any())
 
     @property
     def max_relative_error(self) -> float:
@@ -213,7 +216,8 @@ class GradientReport:
 
     def _headline(self) -> str:
         fails = int((self.table["verdict"] == "fail").sum())
-        verdict = f"{fails} of {len(self.table)} arrays fail" if fails else "passed"
+        verdict = "passed" if self.passed else "undecided, all slopes are within rounding"
+        verdict = f"{fails} of {len(self.table)} arrays fail" if fails else verdict
         return f"Gradient check {verdict} (method {self.method}, tol {self.tol:g})"
 
     def _shown(self) -> pd.DataFrame:
@@ -231,7 +235,8 @@ def _written(row: tuple, tol: float) -> dict[str, str]:
         shown["worst entry"] = str(row.worst_index)
         values = row.analytic, row.numerical  # with as many digits as it takes to tell them apart
         pairs = ([_format(value, row.resolution, n) for value in values] for n in (4, 7, 17))
-        shown["analytic"], shown["numerical"] = next(p for p in pairs if p[0] != p[1])
+        told_apart = next((pair for pair in pairs if pair[0] != pair[1]), map(str, values))
+        shown["analytic"], shown["numerical"] = told_apart
     return shown | ({"note": row.note} if row.note else {})
 
 

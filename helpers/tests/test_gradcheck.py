@@ -318,3 +318,22 @@ def test_what_is_given_is_never_changed(method):
         check_gradients(grow, params, grads, method=method)
     np.testing.assert_array_equal(ravel(params), ravel(good()))
     np.testing.assert_array_equal(ravel(grads), 2 * ravel(good()))
+
+
+def saturated(p):
+    return float(0.5 / (1 + np.exp(-30 - p["w"].sum())) ** 2)
+
+
+def test_a_check_in_which_no_slope_could_be_measured_has_not_passed():
+    params = {"w": np.array([0.3, -0.2])}
+    report = check_gradients(saturated, params, {"w": np.full(2, -7e-14)})
+    assert not report.passed
+    assert "undecided" in str(report)
+
+
+def test_a_failing_entry_within_rounding_can_be_shown():
+    def loss(p):
+        return float(1 + 0.6 * 3.7e-10 * p["w"].sum())
+
+    report = check_gradients(loss, {"w": np.ones(1000)}, {"w": np.full(1000, -0.6 * 3.7e-10)})
+    assert str(report)
