@@ -182,7 +182,7 @@ def heatmap(
     rows: Sequence | int | str = "auto",  # their names, or number every so many of them
     columns: Sequence | int | str = "auto",
     fmt: str | None = ".2f",  # how the values are written into the cells; None: not at all
-    center: float | None = None,  # the value that is white, blue below and red above
+    center: float | None = None,  # the value that is white, petrol below and copper above
     colorbar: bool = True,
     ax: Axes | None = None,
     **texts: str,
