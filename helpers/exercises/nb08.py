@@ -20,6 +20,12 @@ SOFTMAX_SLIPS = {
     "each logit has a sigmoid of its own; only their difference counts.": sigmoid,
     "the logit of class 0 is left out.": lambda Z: _columns(sigmoid(Z[:, 1])),
     "the result is transposed: rows must be samples.": lambda Z: _softmax(Z).T,
+    "these are differences of samples, Z[1] − Z[0]; classes are columns, Z[:, 1] − Z[:, 0].": (
+        lambda Z: _columns(sigmoid(Z[1] - Z[0]))
+    ),
+    "each column adds up to 1; the probabilities of a sample, a row, must: axis=1.": (
+        lambda Z: np.exp(Z - np.logaddexp.reduce(Z, axis=0))
+    ),
     "these are the logarithms of the probabilities.": lambda Z: np.log(_softmax(Z)),
     "these are the differences; a sigmoid is missing.": lambda Z: Z - Z[:, ::-1],
 }
@@ -72,12 +78,21 @@ VELOCITY_SLIPS = {
     "the look goes backward, to −momentum · v.": lambda v, mu, slope: mu * v - slope(-mu * v),
     "the look goes too far: only momentum · v stays.": lambda v, mu, slope: mu * v - slope(v),
     "the velocity does not decay: multiply by momentum.": lambda v, mu, slope: v - slope(mu * v),
+    "the slope counts in full here, not with 1 − momentum as in a running mean.": (
+        lambda v, mu, slope: mu * v - (1 - mu) * slope(mu * v)
+    ),
     "the slope is added; descent subtracts it.": lambda v, mu, slope: mu * v + slope(mu * v),
 }
 STEP_SLIPS = slips(_move, VELOCITY_SLIPS) | {
     "this is the shifted form: its theta is the point ahead, ours is where we stand.": _shifted,
     "this is the shifted form of frameworks: theta is ahead, v a sum of slopes.": _shifted_sum,
     "the move starts at the point ahead; it starts at theta.": _from_ahead,
+    "the learning rate is missing.": lambda theta, v, gradient, rate, mu: _move(
+        lambda v, mu, slope: mu * v - slope(mu * v), theta, v, gradient, 1.0, mu
+    ),
+    "the new velocity is subtracted; it is added.": (
+        lambda theta, *c: (theta - _velocity(theta, *c), _velocity(theta, *c))
+    ),
     "the move uses the old velocity.": lambda theta, v, *c: (theta + v, _velocity(theta, v, *c)),
     "the answer is in the order v, theta; return theta first.": (
         lambda theta, *c: (_velocity(theta, *c), theta + _velocity(theta, *c))
