@@ -7,43 +7,46 @@ import numpy as np
 from helpers.exercises.nb01 import sigmoid
 from helpers.exercises.verdict import check, slips
 
-LAYER_SLIPS = {  # from the fourth on they fit a square layer only
-    "the bias is missing.": lambda X, W, b: X @ W.T,
-    "the bias is subtracted; it is added.": lambda X, W, b: X @ W.T - b,
-    "this is the activation; return the pre-activation.": lambda X, W, b: sigmoid(X @ W.T + b),
-    "the transpose is missing: X @ W fits here only because W is square.": (
-        lambda X, W, b: X @ W + b
+LAYER_SLIPS = {  # from the fourth on they fit a square batch only
+    "the bias is missing.": lambda A, W, b: W @ A,
+    "the bias is subtracted; it is added.": lambda A, W, b: W @ A - b[:, None],
+    "this is the activation; return the pre-activation.": (
+        lambda A, W, b: sigmoid(W @ A + b[:, None])
     ),
-    "the two factors are exchanged: it is X @ W.T.": (lambda X, W, b: W @ X + b),
-    "W.T @ X sums over the samples; it is X @ W.T.": lambda X, W, b: W.T @ X + b,
-    "W @ X.T has a column per sample; here rows are samples.": lambda X, W, b: W @ X.T + b,
-    "the bias runs down the rows, one per sample.": lambda X, W, b: X @ W.T + b[:, None],
-    "the result is transposed: rows must be samples.": lambda X, W, b: (X @ W.T + b).T,
-    "* multiplies entry by entry; the matrix product is @.": lambda X, W, b: X * W.T + b,
-    "* multiplies entry by entry; write @, and transpose W.": lambda X, W, b: X * W + b,
+    "b alone runs along the samples; make it a column, b[:, None].": lambda A, W, b: W @ A + b,
+    "this is the row form; with samples as columns it is W @ A.": lambda A, W, b: A @ W.T + b,
+    "this is the row form, its bias turned; with samples as columns it is W @ A.": (
+        lambda A, W, b: A @ W.T + b[:, None]
+    ),
+    "the result is transposed: columns must be samples.": lambda A, W, b: A.T @ W.T + b,
+    "W.T feeds a node with the weights that leave one; here it is W @ A.": (
+        lambda A, W, b: W.T @ A + b[:, None]
+    ),
+    "the two factors are exchanged: it is W @ A.": lambda A, W, b: A @ W + b[:, None],
+    "* multiplies entry by entry; the matrix product is @.": lambda A, W, b: W * A + b[:, None],
 }
 
 
 @check(LAYER_SLIPS)
 def check_layer():
-    """Check ``pre_activations(X, W, b) -> Z (N, n_out)``, rows are samples, W is (out, in).
+    """Check ``pre_activations(A, W, b) -> Z (n_out, N)``, columns are samples, W is (out, in).
 
-    The square case comes first: there a missing transpose and a bias that runs down the rows
-    both have fitting shapes.
+    The square case comes first: there a bias along the wrong axis and a transpose too many both
+    have fitting shapes.
     """
     rng = np.random.default_rng(4)
     for N, n_in, n_out in ((3, 3, 3), (5, 2, 4), (1, 4, 1)):
-        X, W, b = (rng.normal(size=s) for s in ((N, n_in), (n_out, n_in), n_out))
-        truth = [[sum(w * x) + bias for w, bias in zip(W, b, strict=True)] for x in X]
-        yield (X, W, b), np.array(truth), f"with X {X.shape} and W {W.shape},"
+        A, W, b = (rng.normal(size=s) for s in ((n_in, N), (n_out, n_in), n_out))
+        truth = [[sum(w * a) + bias for a in A.T] for w, bias in zip(W, b, strict=True)]
+        yield (A, W, b), np.array(truth), f"with A {A.shape} and W {W.shape},"
     yield "Correct: three layers agree with a sum node by node."
 
 
 def _layer_by_layer(step, W: list, b: list) -> tuple:
-    """Return W*, b* when ``step(W_k, b_k, W*, b*)`` adds one layer after another."""
+    """Return W*, b* when ``step(W_l, b_l, W*, b*)`` adds one layer after another."""
     W_star, b_star = W[1], b[1]
-    for W_k, b_k in zip(W[2:], b[2:], strict=True):
-        W_star, b_star = step(W_k, b_k, W_star, b_star)
+    for W_l, b_l in zip(W[2:], b[2:], strict=True):
+        W_star, b_star = step(W_l, b_l, W_star, b_star)
     return W_star, b_star
 
 
@@ -54,9 +57,9 @@ def _collapsed(W: list, b: list) -> tuple:
 def _from_the_end(W: list, b: list) -> tuple:
     """Walk back in two lines, of which the second needs what the first has overwritten."""
     W_star, b_star = W[-1], b[-1]
-    for W_k, b_k in zip(W[-2:0:-1], b[-2:0:-1], strict=True):
-        W_star = W_star @ W_k
-        b_star = W_star @ b_k + b_star
+    for W_l, b_l in zip(W[-2:0:-1], b[-2:0:-1], strict=True):
+        W_star = W_star @ W_l
+        b_star = W_star @ b_l + b_star
     return W_star, b_star
 
 
@@ -75,11 +78,16 @@ STEP_SLIPS = {  # sentence -> what one more layer, W and b, makes of the map P, 
         lambda W, b, P, q: (W @ P, q + b)
     ),
     "only the first bias is carried through.": lambda W, b, P, q: (W @ P, W @ q),
-    "it passes the new W_star, not W[k] alone.": lambda W, b, P, q: (W @ P, W @ P @ q + b),
+    "b_star is multiplied by the new W_star; W[l] alone is right.": (
+        lambda W, b, P, q: (W @ P, W @ P @ q + b)
+    ),
 }
 COLLAPSE_SLIPS = slips(_layer_by_layer, STEP_SLIPS) | {
     "the last layer is missing: is the loop too short?": lambda W, b: _collapsed(W[:-1], b[:-1]),
     "the first layer is missing.": lambda W, b: _collapsed([None, *W[2:]], [None, *b[2:]]),
+    "the biases of the layers between the first and the last are missing.": (
+        lambda W, b: _collapsed(W, [None, b[1], *(0 * b_l for b_l in b[2:-1]), b[-1]])
+    ),
     "the two are swapped: return W_star, b_star.": lambda W, b: _collapsed(W, b)[::-1],
     "W_star has changed before b_star needs it: assign both in one line.": _from_the_end,
     "each bias is also multiplied by its own layer's weights.": _bias_first,
@@ -95,7 +103,8 @@ def check_collapse():
         b = [None, *(rng.normal(size=n) for n in sizes[1:])]
         # Probe the network: 0 gives b*, and each unit vector a column of W* on top of it.
         probes = np.vstack([np.zeros(sizes[0]), np.eye(sizes[0])])
-        for W_k, b_k in zip(W[1:], b[1:], strict=True):
-            probes = np.array([W_k.dot(p) + b_k for p in probes])
-        yield (W, b), ((probes[1:] - probes[0]).T, probes[0]), f"with sizes {sizes},"
+        for W_l, b_l in zip(W[1:], b[1:], strict=True):
+            probes = np.array([W_l.dot(p) + b_l for p in probes])
+        truth = (probes[1:] - probes[0]).T, probes[0]
+        yield (W, b), truth, f"with sizes {sizes} and W[0] = None,"
     yield "Correct: three networks do what their one affine map does."

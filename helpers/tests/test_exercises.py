@@ -264,9 +264,9 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     ],
     "backprop_1d": [backprop_1d, by_differences],
     "layer": [
-        lambda X, W, b: X @ W.T + b,
-        lambda X, W, b: np.einsum("nk,jk->nj", X, W) + b[None, :],
-        lambda X, W, b: [[w @ x + c for w, c in zip(W, b, strict=True)] for x in X],
+        lambda A, W, b: W @ A + b[:, None],
+        lambda A, W, b: (A.T @ W.T + b).T,
+        lambda A, W, b: [[w @ a + c for a in A.T] for w, c in zip(W, b, strict=True)],
     ],
     "collapse": [collapse, collapse_from_the_end],
     "backprop_loops": [backprop, backprop_by_columns],
@@ -548,11 +548,19 @@ WRONG = {
         (without_small_slope, "with five nodes, dw[0] is 0, expected"),
         (lambda *c: backprop_1d(*c)[0], "return the pair dw, db."),
     ],
-    "layer": [(lambda X, W, b: X @ (W.T if len(X) == 3 else W) + b, "W (4, 2), your function r")],
+    "layer": [
+        (lambda A, W, b: W @ A + b, "b alone runs along the samples; make it a column"),
+        (lambda A, W, b: A @ W.T + b, "this is the row form"),
+        (
+            lambda A, W, b: (W if len(A) == 3 else W.T) @ A + b[:, None],
+            "W (4, 2), your function r",
+        ),
+    ],
     "collapse": [
         (in_two_lines, "W_star has changed before b_star needs it"),
         (lambda W, b: (W[3], b[3]), "b_star: only the last bias is there"),
         (lambda W, b: (collapse(W, b)[0], b[1]), "b_star[0] is "),
+        (lambda W, b: (W[1] @ W[0], b[1]), "and W[0] = None, your function raises"),
     ],
     "backprop_loops": [
         (lambda *c: [s[1:] for s in backprop(*c)], "must be a list of length 4, None in front"),
