@@ -13,7 +13,9 @@ from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import TYPE_CHECKING
+
+import nbformat
+from nbformat import NotebookNode
 
 try:
     from helpers import datasets, runs
@@ -22,9 +24,6 @@ except ImportError as error:
         f"error: {error}; what is needed are the helpers of this project (`pip install -e .`), "
         "and no other package or folder of this name before them"
     )
-
-if TYPE_CHECKING:
-    from nbformat import NotebookNode
 
 KEPT_METADATA = {"tags", "slideshow", "jupyter", "nbgrader", "editable", "deletable"}  # of cells
 KEPT_LANGUAGE = {"name", "file_extension", "mimetype", "nbconvert_exporter"}  # and no version
@@ -178,8 +177,6 @@ def tell_failure(status: str, error: str, output: str | os.PathLike | None) -> N
 
 def execute_in_place(path: Path) -> runs.RunResult:
     """Replace a notebook by one that has run to its end, cleaned, and return its result."""
-    import nbformat
-
     before = path.read_bytes()
     with TemporaryDirectory() as elsewhere:
         (result,) = runs.run_many([(path, {}, Path(elsewhere) / path.name)])
@@ -215,7 +212,7 @@ def clean_notebook(nb: NotebookNode) -> NotebookNode:
 def caption(cells: Sequence[NotebookNode]) -> str:
     """Return the first paragraph in italics of the first text among `cells`, without markup."""
     text = next((cell.source for cell in cells if cell.cell_type == "markdown"), "")
-    found = re.search(r"^\*(?!\*)(.+?)(?<!\*)\*(?!\*)", text, flags=re.M | re.S)
+    found = re.search(r"^\*(?![*\s])(.+?)(?<![*\s])\*(?!\*)", text, flags=re.M | re.S)
     return re.sub(r"\s+", " ", re.sub(r"[$`*]", "", found[1])).strip() if found else ""
 
 

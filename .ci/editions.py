@@ -40,6 +40,7 @@ BUILD = ROOT / "build"
 POINTS = {"easy": 1, "medium": 2, "harder": 3}
 EXERCISE = re.compile(r"^\*\*Exercise (\d+) \(.*?(\w+)\)", re.MULTILINE)  # number and level
 ANSWER = re.compile(r"^(<details><summary>Answer</summary>.*?</details>)[ \t]*$", re.M | re.S)
+BY_HAND = {"schema_version": 3, "grade": True, "solution": True, "locked": False, "task": False}
 HIDDEN_TEST = """{check}
 ### BEGIN HIDDEN TESTS
 assert (verdict := {check}).passed, verdict
@@ -57,9 +58,7 @@ RELEASE = (
 def teacher_edition(nb: NotebookNode) -> NotebookNode:
     """Return the notebook as nbgrader expects it in ``source/``.
 
-    Raises
-    ------
-    ValueError : an exercise has neither a check nor an answer, so that its solution might stay.
+    A ValueError says that an exercise has neither check nor answer: its solution might stay.
     """
     teacher = copy.deepcopy(nb)
     teacher.cells = list(_teacher_cells(teacher.cells))
@@ -91,7 +90,9 @@ def _teacher_cells(cells: Iterable[NotebookNode]) -> Iterator[NotebookNode]:
                     exercise = found[-1]
                 elif exercise and ANSWER.match(part.source):
                     part.source = "".join([*code, part.source])
-                    part.metadata["nbgrader"] = _graded_by_hand(*exercise)
+                    number, level = exercise
+                    name = {"grade_id": f"exercise-{number}-answer", "points": POINTS[level]}
+                    part.metadata["nbgrader"] = NotebookNode(BY_HAND | name)
                     code.clear()
                 yield part
         else:
@@ -111,28 +112,13 @@ def _split(cell: NotebookNode) -> Iterator[NotebookNode]:
         yield new_markdown_cell(source.strip("\n"), id=name, metadata=metadata)
 
 
-def _graded_by_hand(number: str, level: str) -> NotebookNode:
-    """Return nbgrader's metadata for the answer to an exercise on paper."""
-    return NotebookNode(
-        schema_version=3,
-        grade_id=f"exercise-{number}-answer",
-        points=POINTS[level],
-        grade=True,
-        solution=True,
-        locked=False,
-        task=False,
-    )
-
-
 def write_editions(paths: Sequence[Path], build: Path) -> None:
     """Write both editions of these notebooks into `build`, and other files as they are."""
     editions: dict[str, dict[str, str]] = {"student": {}, "teacher": {}}
     for path in paths:
-        if path.suffix == ".ipynb":
-            student, teacher = _both_editions(path)
-        else:
-            student = teacher = path.read_text(encoding="utf-8")
-        editions["student"][path.name], editions["teacher"][path.name] = student, teacher
+        is_notebook = path.suffix == ".ipynb"
+        texts = _both_editions(path) if is_notebook else [path.read_text(encoding="utf-8")] * 2
+        editions["student"][path.name], editions["teacher"][path.name] = texts
     for name, files in editions.items():
         _replace_folder(build / name, files)
 

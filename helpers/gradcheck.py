@@ -2,7 +2,7 @@
 
 How steep is the cost C in a parameter p? Nudge p a little up, a little down, and see:
 
-    ∂C/∂p ≈ (C(p + h) − C(p − h)) / 2h
+    ∂C/∂p ≈ (C(p + ε) − C(p − ε)) / 2ε
 
 That takes two forward passes for each parameter, so nobody trains with it. But it needs nothing
 except the cost, and so it shares no mistake with the backward pass that it is compared with.
@@ -23,30 +23,28 @@ Loss = Callable[[Params], float]
 
 UNIT = float(np.finfo(np.float64).eps)  # u = 2.2e-16, the spacing of float64 at 1
 DEFAULT_EPS = {"forward": UNIT ** (1 / 2), "central": UNIT ** (1 / 3), "complex": 1e-20}
-SLOPES = {  # f(h) is the cost with one parameter nudged by h
-    "forward": lambda f, h: (f(h) - f(0.0)) / h,
-    "central": lambda f, h: (f(h) - f(-h)) / (2 * h),
-    "complex": lambda f, h: f(1j * h).imag / h,
+SLOPES = {  # f(ε) is the cost with one parameter nudged by ε
+    "forward": lambda f, eps: (f(eps) - f(0.0)) / eps,
+    "central": lambda f, eps: (f(eps) - f(-eps)) / (2 * eps),
+    "complex": lambda f, eps: f(1j * eps).imag / eps,
 }
 
 
-def numerical_gradient(
-    loss: Loss, params: Params, *, method: str = "central", eps: float | None = None
-) -> Params:
+def numerical_gradient(loss: Loss, params: Params, *, method="central", eps=None) -> Params:
     """Measure the gradient of `loss` at `params`, one entry at a time.
 
     ===========  ============================  ==============  ================
     method       formula                       error           default eps
     ===========  ============================  ==============  ================
-    ``forward``  (C(p + h) − C(p)) / h         O(h) + O(u/h)   u^(1/2) ≈ 1.5e-8
-    ``central``  (C(p + h) − C(p − h)) / 2h    O(h²) + O(u/h)  u^(1/3) ≈ 6.1e-6
-    ``complex``  Im C(p + ih) / h              O(h²)           1e-20
+    ``forward``  (C(p + ε) − C(p)) / ε         O(ε) + O(u/ε)   u^(1/2) ≈ 1.5e-8
+    ``central``  (C(p + ε) − C(p − ε)) / 2ε    O(ε²) + O(u/ε)  u^(1/3) ≈ 6.1e-6
+    ``complex``  Im C(p + iε) / ε              O(ε²)           1e-20
     ===========  ============================  ==============  ================
 
     With u = 2.2e-16 the first two defaults balance truncation against rounding. The complex step
-    subtracts nothing, so its h may be tiny (Squire & Trapp, SIAM Review 40, 1998), but the loss
-    must carry complex numbers through. It uses h = eps; the differences use h = eps·max(1, |p|),
-    lest a nudge vanish in a large p.
+    subtracts nothing, so its ε may be tiny (Squire & Trapp, SIAM Review 40, 1998), but the loss
+    must carry complex numbers through. In a p larger than 1 a nudge could vanish, so the
+    differences use ε = eps·max(1, |p|).
 
     Returns a dict with the names, order and shapes of `params`. What would be measured wrongly is
     refused: parameters other than finite float64 arrays, and a loss that is not pure.
@@ -57,22 +55,33 @@ def numerical_gradient(
         _require_complex_safe(loss, params)
     gradient = {name: np.zeros(np.shape(value)) for name, value in params.items()}
     for name, slopes in gradient.items():
-        h = _steps(params[name], method, eps)
+        steps = _steps(params[name], method, eps)
         for index in np.ndindex(slopes.shape):
-            slopes[index] = SLOPES[method](_nudging(loss, params, name, index), h[index])
+            slopes[index] = SLOPES[method](_nudging(loss, params, name, index), steps[index])
     return gradient
 
 
 def _nudging(loss: Loss, params: Params, name: str, index: tuple[int, ...]) -> Callable:
-    """Return f, where f(h) is the cost with one entry of `params` nudged by h."""
+    """Return f, where f(ε) is the cost with one entry of `params` nudged by ε."""
     direction = {key: np.zeros(np.shape(value)) for key, value in params.items()}
     direction[name][index] = 1
     return _along(loss, params, direction)
 
 
 def _along(loss: Loss, params: Params, direction: Params) -> Callable:
-    """Return f, where f(h) is the cost after h steps in a direction; `params` stay as they are."""
-    return lambda h: _number(loss({name: params[name] + h * d for name, d in direction.items()}))
+    """Return f, where f(ε) is the cost after a step ε in a direction; `params` stay as they are."""
+    return lambda eps: _number(loss({k: params[k] + eps * d for k, d in direction.items()}))
+
+
+def _steps(value: np.ndarray, method: str, eps: float | None) -> np.ndarray:
+    """Return the step of every entry; one that rounding swallows would measure a slope of 0."""
+    if method not in SLOPES:
+        raise ValueError(f"method is {method!r}, expected one of {list(SLOPES)}")
+    eps = DEFAULT_EPS[method] if eps is None else eps
+    steps = eps * (np.ones(np.shape(value)) if method == "complex" else np.fmax(1, np.abs(value)))
+    if not eps > 0 or (method != "complex" and np.any(value + steps == value)):
+        raise ValueError(f"eps is {eps!r}, expected a step above 0 that moves every parameter")
+    return steps
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
@@ -92,20 +101,12 @@ def ravel(params: Params) -> np.ndarray:
 def unravel(vector: np.ndarray, like: Params) -> Params:
     """Cut a vector into copies with the names and shapes of `like`; undo `ravel`."""
     ends = np.cumsum([np.size(value) for value in like.values()])
-    if np.shape(vector) != (ends[-1],):
-        raise ValueError(f"vector has shape {np.shape(vector)}, expected ({ends[-1]},) like `like`")
     parts = zip(like.items(), np.split(vector, ends[:-1]), strict=True)
     return {name: part.reshape(np.shape(value)).copy()[()] for (name, value), part in parts}
 
 
 def check_gradients(
-    loss: Loss,
-    params: Params,
-    grads: Params,
-    *,
-    method: str = "central",
-    eps: float | None = None,
-    tol: float = 1e-6,
+    loss: Loss, params: Params, grads: Params, *, method="central", eps=None, tol=1e-6
 ) -> "GradientReport":
     """Compare `grads` with the numerical gradient, one array at a time.
 
@@ -115,25 +116,19 @@ def check_gradients(
     - |a_i − b_i| ≤ tol·s_i for every entry, where s_i is |a_i| + |b_i|, but at least a tenth of
       its largest value in the array: one wrong entry cannot hide in the norm of many.
 
-    From each |a_i − b_i| the rounding of the measurement is subtracted first: 10·u·|C|/h, for the
+    From each |a_i − b_i| the rounding of the measurement is subtracted first: 10·u·|C|/ε, for the
     complex step 10·u·|C|. Where this excuses a relative error above `tol`, a note says that the
     gradient is too small to be judged. Another note tells a kink of the loss from a bug.
-
-    Takes the arguments of `numerical_gradient`; `grads` must have the names and shapes of `params`.
     """
-    if not 0 < tol < 1:
-        raise ValueError(f"tol is {tol!r}, expected 0 < tol < 1: no relative error exceeds 1")
     _require_arrays(grads, "grads", like=params)
-    measured = numerical_gradient(loss, params, method=method, eps=eps)
-    cost = _number(loss(unravel(ravel(params), params)))
-    rounding, rows = 10 * UNIT * abs(cost), []
+    measured, rows = numerical_gradient(loss, params, method=method, eps=eps), []
+    rounding = 10 * UNIT * abs(_number(loss(unravel(ravel(params), params))))
     for name, value in params.items():
-        h = np.ones(np.shape(value)) if method == "complex" else _steps(value, method, eps)
-        row = _judge(np.asarray(grads[name]), measured[name], rounding / h, tol)
-        worst = row["worst_index"]
+        steps = np.ones(np.shape(value)) if method == "complex" else _steps(value, method, eps)
+        row = _judge(np.asarray(grads[name]), measured[name], rounding / steps, tol)
         if row["verdict"] == "fail" and method != "complex":
-            f = _nudging(loss, params, name, worst)
-            row["note"] = _kink_note(f, h[worst], row["analytic"], row["resolution"])
+            worst = row["worst_index"]
+            row["note"] += _kink(_nudging(loss, params, name, worst), steps[worst], row)
         rows.append({"parameter": name} | row)
     return GradientReport(pd.DataFrame(rows), method, tol)
 
@@ -147,9 +142,7 @@ def _judge(a: np.ndarray, b: np.ndarray, noise: np.ndarray, tol: float) -> dict:
     worst = np.argmax(np.where(wrong, difference, -1) if wrong.any() else difference)
     index = tuple(int(i) for i in np.unravel_index(worst, a.shape))
     error = relative_error(a, b)
-    note = "too small to judge: the difference is within rounding" if error > tol else ""
-    if fails:
-        note = "" if error > tol else "a single entry is wrong, which the norm of many hides"
+    excused = "too small to judge: the difference is within rounding" if error > tol else ""
     return {
         "shape": a.shape,
         "worst_index": index,
@@ -158,24 +151,25 @@ def _judge(a: np.ndarray, b: np.ndarray, noise: np.ndarray, tol: float) -> dict:
         "numerical": float(b[index]),
         "resolution": float(noise[index]),
         "verdict": "fail" if fails else "pass",
-        "note": note,
+        "note": "" if fails else excused,
     }
 
 
-def _kink_note(f: Callable, h: float, analytic: float, noise: float) -> str:
+def _kink(f: Callable, eps: float, row: dict) -> str:
     """Return the slopes left and right if f has a kink at 0 that explains the failure, else ''.
 
     Where f is smooth, a step ten times smaller closes the gap between the two to a tenth; and at
     a kink the analytic slope lies between them.
     """
-    forward = SLOPES["forward"]
-    left, right = forward(f, -h), forward(f, h)
-    gap, nearer = abs(right - left), 10 * abs(forward(f, h / 10) - forward(f, -h / 10))
-    is_smooth = abs(gap - nearer) <= 0.2 * max(gap, nearer) + 100 * noise
-    if is_smooth or abs(analytic - (left + right) / 2) > 0.51 * gap:
+    left, right, left_nearer, right_nearer = (
+        SLOPES["forward"](f, step) for step in (-eps, eps, -eps / 10, eps / 10)
+    )
+    gap, ten_gaps = abs(right - left), 10 * abs(right_nearer - left_nearer)
+    is_smooth = abs(gap - ten_gaps) <= 0.2 * max(gap, ten_gaps) + 100 * row["resolution"]
+    if is_smooth or abs(row["analytic"] - (left + right) / 2) > 0.51 * gap:
         return ""
-    slopes = ", ".join(_format(slope, 1e-4 * gap) for slope in (left, right))
-    return f"kink: one-sided slopes differ ({slopes})"
+    left, right = (_format(slope, 1e-4 * gap) for slope in (left, right))
+    return f"kink: one-sided slopes differ ({left}, {right})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,36 +217,44 @@ class GradientReport:
         return f"Gradient check {verdict} (method {self.method}, tol {self.tol:g})"
 
     def _shown(self) -> pd.DataFrame:
-        rows = []
-        for row in self.table.itertuples():
-            shown = {"parameter": row.parameter, "shape": str(row.shape), "verdict": "pass"}
-            if row.verdict == "fail":
-                shown |= {"verdict": "FAIL", "relative error": f"{row.relative_error:.3g}"}
-                shown["worst entry"] = str(row.worst_index)
-                pairs = (
-                    [_format(v, row.resolution, n) for v in (row.analytic, row.numerical)]
-                    for n in (4, 7, 17)
-                )  # as many digits as it takes to tell them apart
-                shown["analytic"], shown["numerical"] = next(p for p in pairs if p[0] != p[1])
-            else:
-                shown["relative error"] = "unresolved" if row.note else f"≤ {self.tol:g}"
-            rows.append(shown | ({"note": row.note} if row.note else {}))
+        rows = [_written(row, self.tol) for row in self.table.itertuples()]
         return pd.DataFrame(rows).fillna("")
+
+
+def _written(row: tuple, tol: float) -> dict[str, str]:
+    """Return a row of the table as the display has it."""
+    shown = {"parameter": row.parameter, "shape": str(row.shape), "verdict": row.verdict}
+    if row.verdict == "pass":
+        shown["relative error"] = "unresolved" if row.note else f"≤ {tol:g}"
+    else:
+        shown |= {"verdict": "FAIL", "relative error": f"{row.relative_error:.3g}"}
+        shown["worst entry"] = str(row.worst_index)
+        values = row.analytic, row.numerical  # with as many digits as it takes to tell them apart
+        pairs = ([_format(value, row.resolution, n) for value in values] for n in (4, 7, 17))
+        shown["analytic"], shown["numerical"] = next(p for p in pairs if p[0] != p[1])
+    return shown | ({"note": row.note} if row.note else {})
 
 
 def _format(value: float, resolution: float, digits: int = 4) -> str:
     return "≈ 0" if abs(value) <= resolution else f"{value:.{digits}g}"
 
 
-def _steps(value: np.ndarray, method: str, eps: float | None) -> np.ndarray:
-    """Return the step h of every entry, which rounding must not swallow: a slope of 0 misleads."""
-    if method not in SLOPES:
-        raise ValueError(f"method is {method!r}, expected one of {list(SLOPES)}")
-    eps = DEFAULT_EPS[method] if eps is None else eps
-    h = eps * (np.ones(np.shape(value)) if method == "complex" else np.fmax(1, np.abs(value)))
-    if not eps > 0 or (method != "complex" and np.any(value + h == value)):
-        raise ValueError(f"eps is {eps!r}, expected a step above 0 that moves every parameter")
-    return h
+# ----------------------------------------------------------------- what would mislead is refused
+
+
+def _require_arrays(arrays: Params, argument: str, like: Params) -> None:
+    if arrays.keys() != like.keys():
+        raise ValueError(f"{argument} has the names {list(arrays)}, expected {list(like)}")
+    for name, value in arrays.items():
+        array, entry, shape = np.asarray(value), f"{argument}[{name!r}]", np.shape(like[name])
+        if argument == "params" and array.dtype != np.float64:
+            remedy = "convert it with np.asarray(..., dtype=float)"
+            raise TypeError(f"{entry} has dtype {array.dtype}, expected float64: {remedy}")
+        if array.shape != shape:
+            expected = f"{shape} like params[{name!r}]"
+            raise ValueError(f"{entry} has shape {array.shape}, expected {expected}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{entry} holds nan or inf, expected finite numbers")
 
 
 def _number(returned: object) -> float | complex:
@@ -262,22 +264,6 @@ def _number(returned: object) -> float | complex:
     if not fits or not np.isfinite(value):
         raise ValueError(f"loss returned {returned!r}, expected one finite float64")
     return value.item()
-
-
-def _require_arrays(arrays: Params, argument: str, like: Params) -> None:
-    """Refuse what would be compared wrongly without a word."""
-    if arrays.keys() != like.keys():
-        raise ValueError(f"{argument} has the names {list(arrays)}, expected {list(like)}")
-    for name, value in arrays.items():
-        array, full, shape = np.asarray(value), f"{argument}[{name!r}]", np.shape(like[name])
-        if argument == "params" and array.dtype != np.float64:
-            digits = "a nudge of 1e-6 needs its digits; convert with np.asarray(..., dtype=float)"
-            raise TypeError(f"{full} has dtype {array.dtype}, expected float64: {digits}")
-        if array.shape != shape:
-            expected = f"{shape} like params[{name!r}]"
-            raise ValueError(f"{full} has shape {array.shape}, expected {expected}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"{full} holds nan or inf, expected finite numbers")
 
 
 def _require_pure(loss: Loss, params: Params) -> None:
@@ -294,9 +280,9 @@ def _require_complex_safe(loss: Loss, params: Params) -> None:
     """Compare the complex step with a central difference, along one direction picked at random."""
     theta = ravel(params)
     direction = np.random.default_rng(0).uniform(0.5, 1, theta.size)
+    direction = np.fmax(direction, 1e-3 * np.abs(theta))  # further in large parameters
     f = _along(loss, params, unravel(direction, params))
-    measured = SLOPES["central"](f, DEFAULT_EPS["central"] * max(1, np.abs(theta).max()))
-    step = SLOPES["complex"](f, DEFAULT_EPS["complex"])
+    step, measured = (SLOPES[m](f, DEFAULT_EPS[m]) for m in ("complex", "central"))
     allowed = 1e-3 * max(abs(measured), abs(step)) + 1e-8 * max(1, abs(f(0.0)))
     if abs(step - measured) > allowed:
         raise ValueError(

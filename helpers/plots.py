@@ -1,4 +1,4 @@
-"""Curves, decision regions, heat maps, image grids and surfaces.
+"""Curves, decision regions, heat maps, image grids and points in space.
 
 Every function draws on ``ax``, or on Axes of its own, and returns them; none calls ``show``.
 ``texts`` are what `Axes.set` takes: ``title``, which states the finding, ``xlabel``, ``ylabel``.
@@ -182,7 +182,7 @@ def heatmap(
     rows: Sequence | int | str = "auto",  # their names, or number every so many of them
     columns: Sequence | int | str = "auto",
     fmt: str | None = ".2f",  # how the values are written into the cells; None: not at all
-    center: float | None = None,  # the value that is white, blue below and red above
+    center: float | None = None,  # the value that is white, petrol below and copper above
     colorbar: bool = True,
     ax: Axes | None = None,
     **texts: str,
@@ -276,28 +276,6 @@ def scatter_3d(
     ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_ticks([0, 0.5, 1], ["0", "½", "1"])
-    return ax
-
-
-def surface(
-    f: Callable[[np.ndarray], np.ndarray],  # (M, 2) -> (M,)
-    limits: tuple[float, float],  # of both inputs
-    *,
-    level: float,  # height of the contour
-    ax: Axes | None = None,
-    **frame,  # as in `scatter_3d`
-) -> Axes:
-    """Draw ``f`` as a surface over the square ``limits × limits``, with one contour on it."""
-    grid = np.meshgrid(*[np.linspace(*limits, 81)] * 2)
-    heights = f(np.column_stack([g.ravel() for g in grid])).reshape(grid[0].shape)
-    ax = _axes_3d(ax, **frame)
-    # Smoothed edges would leave a pale seam along every facet.
-    ax.plot_surface(*grid, heights, cmap="cividis", rcount=81, ccount=81, lw=0, antialiased=False)
-    ax.computed_zorder = False  # the contour stays visible where the surface would hide it
-    ax.contour(*grid, heights, levels=[level], colors=[INK], linewidths=2, zorder=5)
-    ax.set(xlim=limits, ylim=limits)
-    for axis, intervals in ((ax.xaxis, 3), (ax.yaxis, 3), (ax.zaxis, 2)):
-        axis.set_major_locator(plt.MaxNLocator(intervals))
     return ax
 
 

@@ -10,13 +10,14 @@ import ast
 import contextvars
 import math
 import os
+import shutil
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -25,7 +26,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client, Future
-    from jupyter_client import AsyncKernelManager
+    from jupyter_client import KernelManager
     from nbformat import NotebookNode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,30 +175,30 @@ def run_notebook(
 def _execute(path: Path, values: dict) -> tuple[NotebookNode, str]:
     """Return the notebook as far as a kernel of its own has executed it, and why not further."""
     import papermill
+    from jupyter_client import AsyncKernelManager
     from papermill.engines import papermill_engines
 
     nb = papermill.execute_notebook(
         _read(path), None, values, prepare_only=True, kernel_name=KERNEL, language="python"
     )
     reason = ""
-    with TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True) as private:
-        try:
-            _refuse_when_interrupted()
-            contextvars.Context().run(  # or threads would share one event loop
-                papermill_engines.execute_notebook_with_engine,
-                None,
-                nb,
-                kernel_name=KERNEL,
-                kernel_manager_class=_kernel_manager(private),
-                # where it works; papermill's own `cwd` would move all threads of this process
-                resources={"metadata": {"path": str(path.parent)}},
-                extra_arguments=["--log-level=CRITICAL"],  # it calls its own shutdown an error
-                on_cell_execute=_refuse_when_interrupted,
-                coalesce_streams=True,
-                progress_bar=False,
-            )
-        except RuntimeError as error:  # the kernel died, or did not start
-            reason = str(error) or type(error).__name__
+    try:
+        _refuse_when_interrupted()
+        contextvars.Context().run(  # or threads would share one event loop
+            papermill_engines.execute_notebook_with_engine,
+            None,
+            nb,
+            kernel_name=KERNEL,
+            kernel_manager_class=undisturbed(AsyncKernelManager),
+            # where it works; papermill's own `cwd` would move all threads of this process
+            resources={"metadata": {"path": str(path.parent)}},
+            extra_arguments=["--log-level=CRITICAL"],  # it calls its own shutdown an error
+            on_cell_execute=_refuse_when_interrupted,
+            coalesce_streams=True,
+            progress_bar=False,
+        )
+    except RuntimeError as error:  # the kernel died, or did not start
+        reason = str(error) or type(error).__name__
     failed = reason or nb.metadata.papermill.exception
     return nb, _describe_failure(nb, path.stem, reason) if failed else ""
 
@@ -220,7 +221,7 @@ def _own_cells(nb: NotebookNode) -> list[NotebookNode]:
     return [c for c in nb.cells if "injected-parameters" not in c.metadata.get("tags", [])]
 
 
-_kernels: weakref.WeakSet[Any] = weakref.WeakSet()  # processes that an interruption has to end
+_kernels: weakref.WeakSet[KernelManager] = weakref.WeakSet()  # those an interruption has to end
 _interrupted = threading.Event()
 
 
@@ -229,20 +230,25 @@ def _refuse_when_interrupted(cell: Any = None, cell_index: int = 0) -> None:
         raise RuntimeError("interrupted")
 
 
-def _kernel_manager(private: str) -> type[AsyncKernelManager]:
-    """Return what starts a kernel with sockets and settings in `private`, a folder of its own."""
-    from jupyter_client import AsyncKernelManager
+def undisturbed(manager: type[KernelManager]) -> type[KernelManager]:
+    """Return such a manager of kernels, which no other program and no setting of a user disturbs.
 
-    settings = {"IPYTHONDIR": private, "PYTHONOPTIMIZE": ""}  # no start-up files, all assertions
+    Its kernels use no ports, which others might take, and read no start-up files. They assert what
+    is asserted, and compute with one thread unless the user has set another number.
+    """
 
-    class PrivateKernelManager(AsyncKernelManager):
-        async def start_kernel(self, **options: Any) -> None:
-            if os.name != "nt":  # a free port might be taken before the kernel listens there
-                self.transport, self.ip = "ipc", f"{private}/kernel"
-            await super().start_kernel(env={**ONE_THREAD, **os.environ, **settings}, **options)
-            _kernels.add(self.provisioner.process)
+    class Undisturbed(manager):
+        def start_kernel(self, **options: Any) -> Any:
+            # The path of a socket has at most about 100 bytes, fewer than some TMPDIR.
+            folder = mkdtemp(prefix="kernel-", dir=None if os.name == "nt" else "/tmp")  # noqa: S108
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            if os.name != "nt":
+                self.transport, self.ip = "ipc", f"{folder}/kernel"
+            settings = {"IPYTHONDIR": folder, "PYTHONOPTIMIZE": ""}
+            _kernels.add(self)
+            return super().start_kernel(env={**ONE_THREAD, **os.environ, **settings}, **options)
 
-    return PrivateKernelManager
+    return Undisturbed
 
 
 def discard_results(call: Call) -> None:
@@ -337,7 +343,8 @@ def _client(scheduler: str | None, jobs: int) -> Iterator[Client]:
             except BaseException:
                 _interrupted.set()
                 for kernel in list(_kernels):
-                    kernel.kill()
+                    with suppress(AttributeError):  # it has ended, or never began
+                        kernel.provisioner.process.kill()
                 raise
     finally:
         _interrupted.clear()
@@ -358,13 +365,13 @@ def _settle(future: Future, call: Call) -> RunResult:
 
 def sweep(
     name: str,
-    grid: Mapping[str, Sequence[Any]],
+    grid: Mapping[str, Sequence[Any]],  # a list of values for each parameter
     *,
-    scheduler: str | None = None,
-    workers: int | None = None,
+    scheduler: str | None = None,  # its address, as tcp://host:8786; a worker runs one at a time
+    workers: int | None = None,  # runs at a time on this machine, by default one a core
     output_dir: str | os.PathLike = RUNS,
     folder: str | os.PathLike = NOTEBOOKS,
-    progress: bool = True,
+    progress: bool = True,  # show a bar
 ) -> pd.DataFrame:
     """Execute a notebook at every point of a grid of parameters, several at a time on Dask.
 
@@ -372,18 +379,9 @@ def sweep(
     these parameters and the code that `name` has now, is not repeated; what the code imports or
     reads may have changed, so delete the results if it has.
 
-    Parameters
-    ----------
-    grid : a list of values for each parameter.
-    scheduler : address of a running Dask scheduler, as ``tcp://host:8786``, whose workers have
-        `helpers` and the same files; ``--nthreads 1`` lets one run a notebook at a time.
-    workers : runs at a time on this machine where no scheduler is given, by default one a core.
-
-    Returns
-    -------
-    One row a run, also in ``output_dir/<name>/table.csv``: parameters, metrics ("metric_" before
-    the name of a parameter), seconds, status ("ok", "failed" or "lost"), error, and the path of
-    the notebook, of the partial one where the run failed.
+    Returns one row a run, also in ``output_dir/<name>/table.csv``: parameters, metrics ("metric_"
+    before the name of a parameter), seconds, status ("ok", "failed" or "lost"), error, and the path
+    of the notebook, of the partial one where the run failed.
     """
     import pandas as pd
     from dask.system import CPU_COUNT
@@ -408,7 +406,8 @@ def sweep(
 
 def _label(parameters: Mapping[str, Any]) -> str:
     """Return a name for the file of a run: its parameters, as in ``epochs=2,rate=0.1``."""
-    return quote(",".join(f"{name}={value}" for name, value in parameters.items()), safe=",=+")
+    named = ",".join(f"{name}={value}" for name, value in parameters.items())
+    return quote(named or "defaults", safe=",=+")
 
 
 def _finished(call: Call) -> RunResult | None:

@@ -6,7 +6,7 @@ nbval runs every cell and compares its outputs, text as exact strings and figure
   text not at all;
 - figures must show the same, pixel by pixel, where both come from one minor version of matplotlib,
   and be equally many in any case; what changed is drawn into ``runs/figure-diffs/``;
-- kernels use no network ports, and nothing that the user has set for other work.
+- kernels use no network ports, and no start-up files that the user has for other work.
 
 None of this is needed for outputs that are exactly the same: plain nbval passes too.
 """
@@ -14,15 +14,12 @@ None of this is needed for outputs that are exactly the same: plain nbval passes
 import base64
 import json
 import math
-import os
 import re
 import shutil
-import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import nbval.kernel
 import pytest
 from matplotlib.testing.compare import compare_images
@@ -39,33 +36,13 @@ RTOL = 1e-6
 RMS = 0.1
 ROOT = Path(__file__).resolve().parents[1]
 DIFFERENCES = ROOT / "runs" / "figure-diffs"
-# Where sockets may be files: their paths have at most about 100 bytes, fewer than some TMPDIR.
-SHORT = None if os.name == "nt" else "/tmp"  # noqa: S108
 # A float, imaginary ones (2.5j) too, but no part of a name or a version (x1.5, 1.2.3).
 NUMBER = re.compile(
     r"(?<![\w.])((?:\d+\.\d*|\.\d+)(?:[eE][-+]?\d+)?|\d+[eE][-+]?\d+)(?!\.?(?!j\b)\w)"
 )
 
 
-class IsolatedKernel(nbval.kernel.KernelManager):
-    """A kernel whose start no other program can spoil, with settings that are everybody's."""
-
-    def start_kernel(self, **options: Any) -> None:
-        """Start it without the user's IPython profile and matplotlibrc, and with assertions."""
-        self.folder = tempfile.TemporaryDirectory(dir=SHORT, ignore_cleanup_errors=True)
-        if SHORT:  # a port found free may be taken before the kernel opens it
-            self.transport, self.ip = "ipc", f"{self.folder.name}/kernel"
-        matplotlibrc = str(Path(matplotlib.get_data_path()) / "matplotlibrc")
-        settings = {"IPYTHONDIR": self.folder.name, "MATPLOTLIBRC": matplotlibrc}
-        super().start_kernel(env={**os.environ, **settings, "PYTHONOPTIMIZE": ""}, **options)
-
-    def shutdown_kernel(self, **options: Any) -> None:
-        """End it for good, and remove what it left."""
-        super().shutdown_kernel(**options)
-        self.folder.cleanup()
-
-
-nbval.kernel.KernelManager = IsolatedKernel
+nbval.kernel.KernelManager = runs.undisturbed(nbval.kernel.KernelManager)
 
 
 class TolerantCell(IPyNbCell):

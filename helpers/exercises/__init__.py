@@ -7,11 +7,7 @@ What they share, from the call of the reader's function to the sentence shown, i
 from helpers.exercises.nb01 import check_forward_any_depth, check_two_sided_slope
 from helpers.exercises.nb02 import check_backprop_1d, check_error_one_layer_back
 from helpers.exercises.nb03 import check_collapse, check_layer
-from helpers.exercises.nb04 import (
-    check_backprop_loops,
-    check_mean_weight_gradient,
-    check_tanh_error,
-)
+from helpers.exercises.nb04 import check_backprop_linear_output, check_backprop_loops
 from helpers.exercises.nb05 import check_mystery_bug
 from helpers.exercises.nb06 import check_errors_back, check_gradient_norms, check_subscripts
 from helpers.exercises.nb07 import check_binary_cross_entropy, check_softmax_back

@@ -26,14 +26,21 @@ def _last_z(x, weights, biases):
     return weights[-1] * _last(x, weights[:-1], biases[:-1]) + biases[-1]
 
 
-def _straight(x, weights, biases):
-    for w, b in zip(weights, biases, strict=True):
-        x = w * x + b
-    return x
+def _by(step):
+    """Return a chain that takes another step from node to node."""
+
+    def chain(a, weights, biases):
+        for w, b in zip(weights, biases, strict=True):
+            a = step(w, b, a)
+        return a
+
+    return chain
 
 
 CHAIN_SLIPS = {
-    "the sigmoid is missing: the answer is a straight line in x.": _straight,
+    "the sigmoid is missing: the answer is a straight line in x.": _by(lambda w, b, a: w * a + b),
+    "the exponent lacks its minus: σ(z) = 1/(1 + e⁻ᶻ).": _by(lambda w, b, a: sigmoid(-w * a - b)),
+    "z is w · a + b, not w · (a + b).": _by(lambda w, b, a: sigmoid(w * (a + b))),
     "the last node has no sigmoid: the answer is z, not a.": _last_z,
     "these are z and a of the last node; return a alone.": lambda *c: [_last_z(*c), _last(*c)],
     "these are the input and all activations; return the last one.": _outputs,
@@ -43,6 +50,7 @@ CHAIN_SLIPS = {
     "the layers are run in reverse order.": lambda x, w, b: _last(x, w[::-1], b[::-1]),
     "only one layer is run: is the return inside the loop?": lambda x, w, b: _last(x, w[:1], b[:1]),
     "the last layer is not run: is the loop too short?": lambda x, w, b: _last(x, w[:-1], b[:-1]),
+    "the first layer is not run.": lambda x, w, b: _last(x, w[1:], b[1:]),
     "every layer starts from x again, not from a.": lambda x, w, b: _last(x, w[-1:], b[-1:]),
     "x has gone through a sigmoid; it enters as it is.": lambda x, w, b: _last(sigmoid(x), w, b),
 }
@@ -63,35 +71,39 @@ def check_forward_any_depth():
     yield "Correct: one, two, three and five layers agree with a second formula."
 
 
-def _up(f, x, h):
-    return (f(x + h) - f(x)) / h
+def _up(f, x, eps):
+    return (f(x + eps) - f(x)) / eps
 
 
-def _down(f, x, h):
-    return (f(x) - f(x - h)) / h
+def _down(f, x, eps):
+    return (f(x) - f(x - eps)) / eps
 
 
 SLOPE_SLIPS = {
-    "step by h to either side, not by h/2.": lambda f, x, h: (f(x + h / 2) - f(x - h / 2)) / h,
+    "step by eps to either side, not by eps/2.": lambda f, x, e: _up(f, x - e / 2, e),
     "this is the one-sided quotient; step to both sides of x.": _up,
     "this is the one-sided quotient to the left; step to both sides.": _down,
-    "the two points lie 2h apart, and you divide by h.": lambda *c: _up(*c) + _down(*c),
-    "the two points lie 2h apart, and you divide by 4h.": lambda *c: (_up(*c) + _down(*c)) / 4,
-    "the change of f is not divided by 2h.": lambda f, x, h: f(x + h) - f(x - h),
-    "/ 2 * h multiplies by h; write / (2 * h).": lambda f, x, h: (f(x + h) - f(x - h)) / 2 * h,
-    "put the difference in parentheses.": lambda f, x, h: f(x + h) - f(x - h) / (2 * h),
-    "the two values are added; subtract.": lambda f, x, h: (f(x + h) + f(x - h)) / (2 * h),
+    "the two points lie 2 eps apart, and you divide by eps.": lambda *c: _up(*c) + _down(*c),
+    "the two points lie 2 eps apart, and you divide by 4 eps.": (
+        lambda *c: (_up(*c) + _down(*c)) / 4
+    ),
+    "the change of f is not divided by 2 eps.": lambda f, x, e: f(x + e) - f(x - e),
+    "/ 2 * eps multiplies by eps; write / (2 * eps).": (
+        lambda f, x, e: (f(x + e) - f(x - e)) / 2 * e
+    ),
+    "put the difference in parentheses.": lambda f, x, e: f(x + e) - f(x - e) / (2 * e),
+    "the two values are added; subtract.": lambda f, x, e: (f(x + e) + f(x - e)) / (2 * e),
 }
 
 
 @check(SLOPE_SLIPS)
 def check_two_sided_slope():
-    """Check ``slope(f, x, h)``, the two-sided difference quotient of f at x."""
-    for name, f, x, h in (
+    """Check ``slope(f, x, eps)``, the two-sided difference quotient of f at x."""
+    for name, f, x, eps in (
         ("sin", np.sin, 0.3, 0.01),
         ("cos", np.cos, 1.0, 0.01),
         ("exp", np.exp, 2.0, 0.1),
     ):
-        truth = (_up(f, x, h) + _down(f, x, h)) / 2
-        yield (f, x, h), truth, f"with f = {name}, x = {x} and h = {h},"
+        truth = (_up(f, x, eps) + _down(f, x, eps)) / 2
+        yield (f, x, eps), truth, f"with f = {name}, x = {x} and eps = {eps},"
     yield "Correct: three functions agree with their two-sided quotient."

@@ -23,6 +23,7 @@ SIGMOID_SLIPS = {  # sentence -> what stands in place of σ'(z), here and in 04 
 }
 ONE_BACK_SLIPS = slips(lambda slope, w, delta, z: w * delta * slope(z), SIGMOID_SLIPS) | {
     "the weight is missing: δ must cross the wire.": lambda w, delta, z: delta * sigmoid_prime(z),
+    "the error of the next node is missing.": lambda w, delta, z: w * sigmoid_prime(z),
     "the factors multiply; none is added.": lambda w, delta, z: w * delta + sigmoid_prime(z),
 }
 
@@ -102,6 +103,10 @@ CHAIN_SLIPS = ERROR_SLIPS | {
         "back": lambda k, w, delta: np.dot(delta[k + 1], w[k])
     },
     "BP2 takes σ'(z) of the next layer.": {"slope": lambda k, z: sigmoid_prime(z[k + 1])},
+    "BP2 is missing: every node has the error of the output.": {
+        "back": lambda k, w, delta: delta[k + 1],
+        "slope": _hidden(lambda z: 1),
+    },
     "BP2 lacks the weight.": {"back": lambda k, w, delta: delta[k + 1]},
     "BP3: the slope of a bias is the error alone.": {"bias": lambda delta, a_in: delta * a_in},
     "BP3: the slope of a bias is the error, not 1.": {"bias": lambda delta, a_in: 1},

@@ -15,6 +15,7 @@ LAYER_SLIPS = {  # from the fourth on they fit a square layer only
         lambda X, W, b: X @ W + b
     ),
     "the two factors are exchanged: it is X @ W.T.": (lambda X, W, b: W @ X + b),
+    "W.T @ X sums over the samples; it is X @ W.T.": lambda X, W, b: W.T @ X + b,
     "W @ X.T has a column per sample; here rows are samples.": lambda X, W, b: W @ X.T + b,
     "the bias runs down the rows, one per sample.": lambda X, W, b: X @ W.T + b[:, None],
     "the result is transposed: rows must be samples.": lambda X, W, b: (X @ W.T + b).T,
@@ -25,7 +26,7 @@ LAYER_SLIPS = {  # from the fourth on they fit a square layer only
 
 @check(LAYER_SLIPS)
 def check_layer():
-    """Check ``layer(X, W, b) -> Z (N, n_out)``, rows are samples, W is (out, in).
+    """Check ``pre_activations(X, W, b) -> Z (N, n_out)``, rows are samples, W is (out, in).
 
     The square case comes first: there a missing transpose and a bias that runs down the rows
     both have fitting shapes.
@@ -44,6 +45,10 @@ def _layer_by_layer(step, W: list, b: list) -> tuple:
     for W_k, b_k in zip(W[2:], b[2:], strict=True):
         W_star, b_star = step(W_k, b_k, W_star, b_star)
     return W_star, b_star
+
+
+def _collapsed(W: list, b: list) -> tuple:
+    return _layer_by_layer(lambda W, b, P, q: (W @ P, W @ q + b), W, b)
 
 
 def _from_the_end(W: list, b: list) -> tuple:
@@ -73,6 +78,9 @@ STEP_SLIPS = {  # sentence -> what one more layer, W and b, makes of the map P, 
     "it passes the new W_star, not W[k] alone.": lambda W, b, P, q: (W @ P, W @ P @ q + b),
 }
 COLLAPSE_SLIPS = slips(_layer_by_layer, STEP_SLIPS) | {
+    "the last layer is missing: is the loop too short?": lambda W, b: _collapsed(W[:-1], b[:-1]),
+    "the first layer is missing.": lambda W, b: _collapsed([None, *W[2:]], [None, *b[2:]]),
+    "the two are swapped: return W_star, b_star.": lambda W, b: _collapsed(W, b)[::-1],
     "W_star has changed before b_star needs it: assign both in one line.": _from_the_end,
     "each bias is also multiplied by its own layer's weights.": _bias_first,
 }

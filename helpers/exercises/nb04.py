@@ -1,9 +1,11 @@
 """Checks of notebook 04: the way back through layers of several nodes."""
 
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 
+from helpers.exercises.nb01 import sigmoid
 from helpers.exercises.nb02 import CHAIN_SLIPS, backward, measured, sigmoid_prime
 from helpers.exercises.verdict import check, slips
 from helpers.gradcheck import numerical_gradient
@@ -41,61 +43,57 @@ def check_backprop_loops():
     yield "Correct: every slope of three networks agrees with a complex step."
 
 
-def _tanh_prime(z):
-    return 1 / np.cosh(z) ** 2
+def _output(x, W: list, b: list) -> np.ndarray:
+    """Return the output of sigmoid layers below a last layer that stays straight, a[L] = z[L]."""
+    a = x
+    for matrix, bias in zip(W[1:-1], b[1:-1], strict=True):
+        a = sigmoid(matrix @ a + bias)
+    return W[-1] @ a + b[-1]
 
 
-TANH_SLIPS = {  # sentence -> what stands in place of tanh'(z)
-    "the factor tanh′(z) is missing.": lambda z: 1,
-    "that is the derivative of the sigmoid; these are tanh nodes.": sigmoid_prime,
-    "the square is missing: tanh′(z) = 1 − tanh(z)².": lambda z: 1 - np.tanh(z),
-    "1 − z² needs the activation: tanh′(z) = 1 − tanh(z)².": lambda z: 1 - z**2,
-    "tanh′ is taken at a, not at z.": lambda z: _tanh_prime(np.tanh(z)),
-    "you multiply by tanh(z), not by its derivative.": np.tanh,
-}
+def _measured(x, y, W: list, b: list) -> tuple[list, list]:
+    layers = range(1, len(W))
+
+    def lists(p):
+        return tuple([None, *(p[f"{name}{k}"] for k in layers)] for name in "Wb")
+
+    def cost(p):
+        return 0.5 * np.sum((_output(x, *lists(p)) - y) ** 2)
+
+    params = {f"W{k}": W[k] for k in layers} | {f"b{k}": b[k] for k in layers}
+    return lists(numerical_gradient(cost, params, method="complex"))
 
 
-@check(
-    slips(lambda slope, W, delta, z: W.T @ delta * slope(z), TANH_SLIPS)
-    | slips(lambda paths, W, delta, z: paths(W, delta) * _tanh_prime(z), PATH_SLIPS)
-)
-def check_tanh_error():
-    """Check ``error_before(W_next, delta_next, z)``, BP2 for a layer of tanh nodes."""
-    rng = np.random.default_rng(23)
-    for n_next, n in ((3, 3), (2, 4), (1, 3)):  # the first is square: a missing transpose fits
-        W, delta, z = rng.normal(size=(n_next, n)), rng.normal(size=n_next), rng.normal(size=n)
-
-        def cost(p, W=W, delta=delta):
-            return delta @ W @ np.tanh(p["z"])  # its slope against the next z is delta everywhere
-
-        truth = numerical_gradient(cost, {"z": z}, method="complex")["z"]
-        yield (W, delta, z), truth, f"with W_next of shape {W.shape},"
-    yield "Correct: three layers, a square one among them, agree with nudges."
+def _straight(slip: dict, x, y, W: list, b: list) -> tuple[list, list]:
+    """Return what `backward` does with a straight output, some of its ingredients replaced."""
+    z = _output(x, W, b)
+    # `backward` bends its output: with this target its a - y is our z - y.
+    return backward({"output slope": lambda z: 1} | slip, x, sigmoid(z) - z + y, W, b)
 
 
-MEAN_SLIPS = {
-    "too large by the factor N, the number of samples (a mean, not a sum).": lambda D, A: D.T @ A,
-    "too small by the factor N, the number of samples.": lambda D, A: D.T @ A / len(A) ** 2,
-    "divide by N, the number of rows, not of nodes.": lambda D, A: D.T @ A / len(D.T),
-    "this is the outer product of two means; average the outer products.": (
-        lambda D, A: np.outer(D.mean(axis=0), A.mean(axis=0))
+def _bent(x, y, W: list, b: list) -> tuple[list, list]:
+    """Return the slopes by a − y, but with a sigmoid at the output after all."""
+    return backward({"output slope": lambda z: 1}, x, y, W, b)
+
+
+STRAIGHT_SLIPS = slips(
+    _straight, {s: slip for s, slip in LOOP_SLIPS.items() if "output slope" not in slip}
+) | {
+    "BP1: a straight output has the slope 1; no σ' belongs there.": partial(
+        _straight, {"output slope": sigmoid_prime}
     ),
-    "this is the first sample only.": lambda D, A: np.outer(D[0], A[0]),
-    "is only the last sample in the sum?": lambda D, A: np.outer(D[-1], A[-1]) / len(A),
-    "these are all gradients; take their mean.": lambda D, A: D[:, :, None] * A[:, None],
+    "the output is bent: a[L] is z[L] here, not its sigmoid.": _bent,
+    "this is the network with a sigmoid at the output; here a[L] = z[L].": partial(backward, {}),
 }
 
 
-@check(MEAN_SLIPS)
-def check_mean_weight_gradient():
-    """Check ``mean_weight_gradient(Delta, A)``, BP4 averaged over the rows of a batch."""
-    rng = np.random.default_rng(5)
-    for N, n, m in ((5, 3, 3), (4, 1, 3), (1, 2, 3)):
-        Delta, A = rng.normal(size=(N, n)), rng.normal(size=(N, m))
-
-        def cost(p, Delta=Delta, A=A):
-            return np.sum(Delta * (A @ p["W"].T)) / len(A)  # a mean whose errors are Delta
-
-        truth = numerical_gradient(cost, {"W": np.zeros((n, m))}, method="complex")["W"]
-        yield (Delta, A), truth, f"with Delta {Delta.shape} and A {A.shape},"
-    yield "Correct: batches of 5, 4 and 1 samples agree with nudges of W."
+@check(STRAIGHT_SLIPS, returns="dW, db")
+def check_backprop_linear_output():
+    """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid layers below a straight output."""
+    rng = np.random.default_rng(23)
+    for sizes in ([3, 3, 3, 3], [1, 4, 2], [2, 1]):  # the first is square: a missing transpose fits
+        W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
+        b = [None, *(rng.normal(size=n) for n in sizes[1:])]
+        case = rng.normal(size=sizes[0]), 3 * rng.normal(size=sizes[-1]), W, b
+        yield case, _measured(*case), f"with sizes {sizes},"
+    yield "Correct: every slope of three networks agrees with a complex step."

@@ -22,7 +22,7 @@ COST_SLIPS = {
     "every sample is taken for one of class 1; where is y?": (
         lambda z, y: np.logaddexp(0, -z).mean()
     ),
-    "y z is subtracted, not added.": lambda z, y: _costs(z, -y).mean(),
+    "you add y z; it must be subtracted.": lambda z, y: _costs(z, -y).mean(),
     "the labels are exchanged: ŷ belongs to class 1.": lambda z, y: _costs(z, 1 - y).mean(),
     "only the samples of class 1 cost anything; where is (1 − y)?": (
         lambda z, y: (y * _costs(z, y)).mean()
@@ -34,13 +34,23 @@ COST_SLIPS = {
         lambda z, y: np.logaddexp.reduce(np.append(z, 0 * z)) - np.mean(y * z)
     ),
     "this is a mean squared error; take logarithms.": lambda z, y: np.mean((sigmoid(z) - y) ** 2),
+    "z is taken for a probability; that is ŷ = σ(z).": (
+        lambda z, y: -np.mean(y * np.log(z) + (1 - y) * np.log(1 - z))
+    ),
+    "this is the cost in log10; take the natural logarithm, np.log.": (
+        lambda z, y: _costs(z, y).mean() / np.log(10)
+    ),
+    "this is the cost in log2; take the natural logarithm, np.log.": (
+        lambda z, y: _costs(z, y).mean() / np.log(2)
+    ),
 }
 
 
 @check(COST_SLIPS)
 def check_binary_cross_entropy():
-    """Check ``cross_entropy(z, y)``, the mean cost of logits z and labels y (N,), 0 or 1."""
-    z, y = 2 * np.random.default_rng(71).normal(size=7), np.array([1, 0, 0, 1, 1, 0, 1])
+    """Check ``binary_cross_entropy(z, y)``, the mean cost of logits z and labels y (N,), 0 or 1."""
+    z = np.random.default_rng(71).uniform(0.05, 0.95, size=7)  # they could pass for probabilities
+    y = np.array([1, 0, 0, 1, 1, 0, 1])
     truth = -np.where(y == 1, np.log(sigmoid(z)), np.log(sigmoid(-z))).mean()
     yield (z, y), truth, f"with {len(z)} samples,"
     with np.errstate(all="ignore"):  # the verdict says it in place of NumPy
@@ -68,6 +78,7 @@ SOFTMAX_SLIPS = {
     "ŷŷᵀ is missing: J is not diag(ŷ) alone.": lambda P, V: P * V,
     "diag(ŷ) is missing.": lambda P, V: -P * _rows(P * V),
     "ŷₖ in front is missing.": lambda P, V: V - _rows(P * V),
+    "the sum is added to V; subtract it.": lambda P, V: P * (V + _rows(P * V)),
     "the sum lacks ŷ: it runs over ŷⱼvⱼ.": lambda P, V: P * (V - _rows(V)),
     "the sum must be multiplied by ŷₖ.": lambda P, V: P * V - _rows(P * V),
     "take the sum over the classes, no mean.": lambda P, V: P * (V - _rows(P * V) / len(P.T)),

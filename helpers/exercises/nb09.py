@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from helpers.exercises.verdict import as_numbers, check, slips
+from helpers.exercises.verdict import check, slips
 
 
-def _errors(slope, Delta1, U, Z, alpha):
-    return Delta1 @ U * slope(Z, alpha)
+def _errors(slope, Delta2, W2, Z1, alpha):
+    return Delta2 @ W2 * slope(Z1, alpha)
 
 
 def _leaky(Z, alpha):
@@ -25,38 +25,29 @@ SLOPE_SLIPS = {  # sentence -> what stands in place of the slope of the leaky Re
     "too small by the factor N.": lambda Z, alpha: _leaky(Z, alpha) / len(Z),
 }
 LEAKY_SLIPS = slips(_errors, SLOPE_SLIPS) | {
-    "the mask reads the pre-activation Z, not the error.": (
-        lambda D, U, Z, alpha: _errors(_leaky, D, U, D @ U, alpha)
+    "the mask reads the pre-activation Z1, not the error.": (
+        lambda D, W, Z, alpha: _errors(_leaky, D, W, D @ W, alpha)
     ),
     "the result is transposed: rows must be samples.": lambda *c: _errors(_leaky, *c).T,
-    "U is transposed; it fits because it is square.": lambda D, U, *c: _errors(_leaky, D, U.T, *c),
+    "W2 is transposed; it fits because it is square.": lambda D, W, *c: _errors(_leaky, D, W.T, *c),
+    "W2.T @ Delta2 is for a column; rows are multiplied by W2 from the right.": (
+        lambda D, W, *c: (W.T @ D) * _leaky(*c)
+    ),
+    "the way back through W2 is missing.": lambda D, W, *c: D * _leaky(*c),
 }
 
 
 @check(LEAKY_SLIPS)
 def check_leaky_errors():
-    """Check ``leaky_errors(Delta1, U, Z, alpha) -> Delta2 (N, K)``, an error through leaky ReLU."""
+    """Check ``leaky_errors(Delta2, W2, Z1, alpha) -> Delta1``, an error through leaky ReLU."""
     rng, alpha = np.random.default_rng(91), 0.2
-    for N, C, K in ((3, 3, 3), (4, 3, 5), (1, 2, 4)):
-        Delta1, U, Z = (rng.normal(size=s) for s in ((N, C), (C, K), (N, K)))
-        Z[0, 0] = -abs(Z[0, 0])  # at least one node is off
-        sums = [[sum(u * delta) for u in U.T] for delta in Delta1]
-        truth = sums * ((1 + alpha) + (1 - alpha) * np.sign(Z)) / 2
-        yield (Delta1, U, Z, alpha), truth, f"with U {U.shape} and Z {Z.shape},"
-    with np.errstate(all="ignore"):  # 0/0 is reported in words
-        yield (*np.ones((2, 1, 1)), np.zeros((1, 1)), alpha), _no_slope, "at z = 0"
+    for N, n2, n1 in ((3, 3, 3), (4, 3, 5), (1, 2, 4)):
+        Delta2, W2, Z1 = (rng.normal(size=s) for s in ((N, n2), (n2, n1), (N, n1)))
+        Z1[0, 0] = -abs(Z1[0, 0])  # at least one node is off
+        sums = [[sum(w * delta) for w in W2.T] for delta in Delta2]
+        truth = sums * ((1 + alpha) + (1 - alpha) * np.sign(Z1)) / 2
+        yield (Delta2, W2, Z1, alpha), truth, f"with W2 {W2.shape} and Z1 {Z1.shape},"
     yield "Correct: three layers agree with sums written out node by node."
-
-
-def _no_slope(got) -> str | None:
-    """Return what is wrong at z = 0, where every slope between those of the two sides is right."""
-    slope = as_numbers(got)
-    if slope is None or slope.size != 1:
-        return f"the answer is {got!r}, expected a number in an array of shape (1, 1)."
-    if 0.2 <= slope.item() <= 1:
-        return None
-    kink = "the leaky ReLU is not differentiable; any slope from alpha = 0.2 to 1 will do there"
-    return f"{kink}, yours is {slope.item():.3g}."
 
 
 def _logits(formula, X, means, sd, prior):
@@ -87,7 +78,12 @@ LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
     "the prior is missing: so it is right for equal frequencies.": _equal,
     "add the logarithm of the prior, not the prior.": lambda d, h, s, q: (d - h) / s**2 + np.exp(q),
     "divide by the variance sd², not by sd.": lambda d, h, s, q: (d - h) / s + q,
-    "the term −‖µ‖²/2 is missing.": lambda d, h, s, q: d / s**2 + q,
+    "the division by sd² is missing.": lambda d, h, s, q: d - h + q,
+    "the term −‖µ‖²/(2 sd²) is missing.": lambda d, h, s, q: d / s**2 + q,
+    "the sign of ‖µ‖²/(2 sd²) is minus.": lambda d, h, s, q: (d + h) / s**2 + q,
+    "‖µ‖²/2 must be divided by sd² as well.": lambda d, h, s, q: d / s**2 - h + q,
+    "the prior is counted twice.": lambda d, h, s, q: (d - h) / s**2 + 2 * q,
+    "add the logarithm of the prior, do not subtract it.": lambda d, h, s, q: (d - h) / s**2 - q,
     "the ½ of ‖µ‖² is missing.": lambda d, h, s, q: (d - 2 * h) / s**2 + q,
     "the prior must not be divided by sd².": lambda d, h, s, q: (d - h + q) / s**2,
     "the ½ of −‖x − µ‖²/(2 sd²) is missing.": lambda d, h, s, q: 2 * (d - h) / s**2 + q,
@@ -105,13 +101,13 @@ POSTERIOR_SLIPS = slips(_posterior, LOGIT_SLIPS) | {
 
 @check(POSTERIOR_SLIPS)
 def check_posterior():
-    """Check ``posterior(X, means, sd, prior) -> (N, C)``, the probabilities of Gaussian classes."""
+    """Check ``posterior(X, means, sd, prior) -> (N, n_2)``, the probabilities of the classes."""
     from scipy.stats import norm  # takes its time, and only this check needs it
 
     rng = np.random.default_rng(92)
-    for N, C, D, sd in ((6, 3, 5, 0.9), (4, 2, 1, 2.0)):
-        X, means = rng.normal(size=(N, D)), rng.normal(size=(C, D))
-        prior = np.arange(1, C + 1) / (C * (C + 1) / 2)
+    for N, n2, n0, sd in ((6, 3, 5, 0.9), (4, 2, 1, 2.0)):
+        X, means = rng.normal(size=(N, n0)), rng.normal(size=(n2, n0))
+        prior = np.arange(1, n2 + 1) / (n2 * (n2 + 1) / 2)
         weighted = prior * np.array([norm.pdf(X, mean, sd).prod(axis=1) for mean in means]).T
         truth = weighted / weighted.sum(axis=1, keepdims=True)
         yield (X, means, sd, prior), truth, f"with X {X.shape} and means {means.shape},"
@@ -139,6 +135,12 @@ def _edge_lost(confidence, correct, edges):
     return _binned(_ece, confidence[inner], correct[inner], edges) * inner.mean()
 
 
+def _both_ends(confidence, correct, edges):
+    gaps = confidence - correct
+    inside = [(low <= confidence) & (confidence <= high) for low, high in pairwise(edges)]
+    return sum(abs(gaps[some].sum()) for some in inside) / len(gaps)
+
+
 BIN_SLIPS = {  # sentence -> what stands in place of the mean of the gaps
     "the signs cancel: take the absolute value bin by bin.": lambda g, n, m: g @ n,
     "take the absolute value bin by bin, before the sum.": lambda g, n, m: abs(g @ n),
@@ -153,6 +155,10 @@ CALIBRATION_SLIPS = slips(_binned, BIN_SLIPS) | {
     ),
     "compare means of bins, not single answers.": lambda c, ok, edges: abs(c - ok).mean(),
     "too large by the factor N.": lambda *c: len(c[0]) * _binned(_ece, *c),
+    "a confidence at an edge belongs to the bin above it.": (
+        lambda said, right, edges: _binned(_ece, said, right, edges + 1e-12)
+    ),
+    "a confidence at an edge is counted in both bins.": _both_ends,
     "a confidence at the upper edge of the last bin is lost.": _edge_lost,
     "a confidence at the upper edge belongs to the last bin, not to one of its own.": (
         lambda said, right, edges: _binned(_ece, said, right, np.append(edges, 2.0))

@@ -43,7 +43,7 @@ def fill(folder, files):
 
 def found(folder):
     """Return name and content of every file in a folder."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
+    return {path.name: path.read_bytes() for path in folder.glob("*") if path.is_file()}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -96,11 +96,11 @@ datasets.main()
 """
 
 
-def start_fetching(stand_ins, home, *mirrors, setup="", **environment):
+def start_fetching(stand_ins, home, mirror, setup=""):
     """Start `make data` for stand-ins, after the statements in `setup`."""
-    environment = {"PYTHONIOENCODING": "utf-8", "no_proxy": "*", "MNIST_DIR": ""} | environment
+    environment = {"PYTHONIOENCODING": "utf-8", "no_proxy": "*", "MNIST_DIR": ""}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(files=stand_ins.files, setup=setup), home, *mirrors],
+        [sys.executable, "-c", PROGRAM.format(files=stand_ins.files, setup=setup), home, mirror],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",

@@ -94,9 +94,28 @@ def backprop_by_columns(x, y, W, b):
     return [None, *dW], [None, *db]
 
 
-def tanh_by_loops(W, delta, z):
-    paths = [sum(w * d for w, d in zip(column, delta, strict=True)) for column in W.T]
-    return [p / np.cosh(value) ** 2 for p, value in zip(paths, z, strict=True)]
+def straight(x, y, W, b, *, error=lambda z, y: z - y, back=lambda w, d: w.T @ d):
+    z, a = [None], [x]
+    for matrix, vector in zip(W[1:], b[1:], strict=True):
+        z.append(matrix @ a[-1] + vector)
+        a.append(sigmoid(z[-1]))
+    delta = [None] * len(W)
+    delta[-1] = error(z[-1], y)
+    for k in range(len(W) - 2, 0, -1):
+        delta[k] = back(W[k + 1], delta[k + 1]) * sigmoid_prime(z[k])
+    return [None, *(np.outer(d, before) for d, before in zip(delta[1:], a, strict=False))], delta
+
+
+def straight_by_columns(x, y, W, b):
+    a = [x[:, None]]
+    for matrix, vector in zip(W[1:-1], b[1:-1], strict=True):
+        a.append(0.5 * (1 + np.tanh((matrix @ a[-1] + vector[:, None]) / 2)))
+    delta, dW, db = W[-1] @ a[-1] + (b[-1] - y)[:, None], [], []
+    for k in range(len(W) - 1, 0, -1):
+        dW.insert(0, (delta @ a[k - 1].T).tolist())
+        db.insert(0, delta[:, 0].tolist())
+        delta = (W[k].T @ delta) * a[k - 1] * (1 - a[k - 1])
+    return [None, *dW], [None, *db]
 
 
 def gradient(p, X, Y, *, slope=lambda H: 1 - H**2, scale=1.0):
@@ -199,7 +218,7 @@ def accumulated(gradient, X, Y, size):
 
 RIGHT = {  # check -> answers that are right; the first one stands for all in what follows
     "forward_any_depth": [forward],
-    "two_sided_slope": [lambda f, x, h: (f(x + h) - f(x - h)) / (2 * h)],
+    "two_sided_slope": [lambda f, x, eps: (f(x + eps) - f(x - eps)) / (2 * eps)],
     "error_one_layer_back": [
         lambda w, d, z: w * d * sigmoid_prime(z),
         lambda w, d, z: np.array(w * d / (2 + 2 * np.cosh(z))),
@@ -212,11 +231,7 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     ],
     "collapse": [collapse, collapse_from_the_end],
     "backprop_loops": [backprop, backprop_by_columns],
-    "tanh_error": [lambda W, d, z: (W.T @ d) * (1 - np.tanh(z) ** 2), tanh_by_loops],
-    "mean_weight_gradient": [
-        lambda D, A: sum(np.outer(d, a) for d, a in zip(D, A, strict=True)) / len(A),
-        lambda D, A: (D.T @ A / len(D)).tolist(),
-    ],
+    "backprop_linear_output": [straight, straight_by_columns],
     "mystery_bug": [planted(lambda p, X, Y: mystery(p, X, Y))],
     "subscripts": [lambda: SUBSCRIPTS, lambda: OTHER],
     "errors_back": [
@@ -244,9 +259,9 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     ],
     "nesterov_step": [nesterov, from_ahead],
     "leaky_errors": [
-        lambda D, U, Z, alpha: (D @ U) * np.where(Z > 0, 1.0, alpha),
-        lambda D, U, Z, alpha: [
-            d @ U * (1 - (1 - alpha) * (z < 0)) for d, z in zip(D, Z, strict=True)
+        lambda D, W, Z, alpha: (D @ W) * np.where(Z > 0, 1.0, alpha),
+        lambda D, W, Z, alpha: [
+            d @ W * (1 - (1 - alpha) * (z < 0)) for d, z in zip(D, Z, strict=True)
         ],
     ],
     "posterior": [posterior, posterior_by_densities],
@@ -503,8 +518,18 @@ WRONG = {
         (partial(backprop, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
         (partial(backprop, hidden=lambda z: 1.0), "db[2]: BP2: σ'(z) is missing"),
     ],
-    "tanh_error": [(lambda W, d, z: W @ d * (1 - np.tanh(z) ** 2), "a transpose is missing")],
-    "mean_weight_gradient": [(lambda D, A: A.T @ D / len(D), "the answer is transposed")],
+    "backprop_linear_output": [
+        (backprop, "db[3]: this is the network with a sigmoid at the output; here a[L] = z[L]."),
+        (
+            partial(straight, error=lambda z, y: (z - y) * sigmoid_prime(z)),
+            "db[3]: BP1: a straight output has the slope 1",
+        ),
+        (partial(straight, error=lambda z, y: sigmoid(z) - y), "db[3]: the output is bent"),
+        (partial(straight, error=lambda z, y: y - z), "db[3]: the sign is wrong"),
+        (partial(straight, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
+        (lambda *c: [s[1:] for s in straight(*c)], "must be a list of length 4, None in front"),
+        (lambda *c: straight(*c)[::-1], "db[3] is "),
+    ],
     "mystery_bug": [
         (planted(gradient), "no bug is planted"),
         (planted(mystery), "this is the mystery itself"),
@@ -544,13 +569,6 @@ WRONG = {
         (shifted, "this is the shifted form: its theta is the point ahead"),
         (shifted_sum, "this is the shifted form of frameworks"),
         (lambda *c: nesterov(*c)[0], "return the pair theta, v."),
-    ],
-    "leaky_errors": [
-        (lambda D, U, Z, alpha: D @ U * np.where(Z > 0, Z, alpha * Z) / Z, "yours is nan"),
-        (
-            lambda D, U, Z, alpha: D @ U * ((Z > 0) + alpha * (Z < 0)),
-            "at z = 0 the leaky ReLU is n",
-        ),
     ],
     "posterior": [(lambda *c: posterior(*c).T, "It looks transposed")],
     "l2_gradients": [

@@ -63,25 +63,24 @@ def test_relative_error_follows_its_formula_at_every_scale():
         relative_error(a, b[:, np.newaxis])
 
 
-arrays = hnp.arrays(
-    np.float64, hnp.array_shapes(min_dims=0, max_dims=3, max_side=3), elements=st.floats(0.5, 2)
-)
-
-
-@given(st.dictionaries(st.text(min_size=1, max_size=3), arrays, min_size=1, max_size=4))
-def test_unravel_undoes_ravel(params):
+def test_unravel_undoes_ravel():
+    params = {"W1": np.arange(6.0).reshape(2, 3), "b1": np.array([6.0, 7.0]), "c": 8.0}
     vector = ravel(params)
+    np.testing.assert_array_equal(vector, np.arange(9))
     back = unravel(vector, params)
     assert list(back) == list(params)
     for name, value in params.items():
-        np.testing.assert_array_equal(back[name], value, strict=True)
+        np.testing.assert_array_equal(back[name], value)
         assert not np.shares_memory(back[name], vector)
-    np.testing.assert_array_equal(vector, [x for value in params.values() for x in value.flat])
-    with pytest.raises(ValueError, match="vector has shape"):
+    with pytest.raises(ValueError, match="cannot reshape"):
         unravel(np.append(vector, 1.0), params)
 
 
 # ---------------------------------------------------------------- right and wrong gradients
+
+
+shapes = hnp.array_shapes(min_dims=0, max_dims=3, max_side=3)
+arrays = hnp.arrays(np.float64, shapes, elements=st.floats(0.5, 2))
 
 
 @settings(max_examples=30, deadline=None)
@@ -114,20 +113,6 @@ ACTIVATIONS = {
 }
 
 
-def random_network(seed, sizes, kinds, scale=1.0, n=8):
-    """Return (params, X, Y, kinds) with no ReLU within reach of its kink."""
-    rng = np.random.default_rng(seed)
-    while True:
-        X, Y = rng.normal(size=(n, sizes[0])), rng.normal(size=(n, sizes[-1]))
-        params = {}
-        for layer, (m, n_out) in enumerate(itertools.pairwise(sizes), 1):
-            params[f"W{layer}"] = scale * rng.normal(size=(n_out, m))
-            params[f"b{layer}"] = scale * rng.normal(size=n_out)
-        Z, _ = forward(params, X, kinds)
-        if min(np.abs(z).min() for z in Z) > 1e-3:
-            return params, X, Y, kinds
-
-
 def forward(params, X, kinds):
     Z, A = [], [X]
     for layer, kind in enumerate(kinds, 1):
@@ -136,54 +121,30 @@ def forward(params, X, kinds):
     return Z, A
 
 
-def backward(params, X, Y, kinds, bug=None, at=None):
-    """Return the gradients of the mean half squared error, with a bug planted in layer `at`."""
+def backward(params, X, Y, kinds):
+    """Return the gradients of the mean half squared error."""
     (Z, A), grads = forward(params, X, kinds), {}
     error = (A[-1] - Y) / len(X)
     for layer in range(len(kinds), 0, -1):
-        here = bug if layer == at else None
-        slope = ACTIVATIONS[kinds[layer - 1]][1](A[layer] if here == "slope of a" else Z[layer - 1])
-        delta = error * {"missing slope": 1, "slope twice": slope**2}.get(here, slope)
-        grads[f"W{layer}"] = delta.T @ A[layer if here == "off by one layer" else layer - 1]
-        grads[f"b{layer}"] = delta.sum(axis=0) * (len(X) if here == "bias summed" else 1)
-        W = params[f"W{layer}"]
-        error = delta @ (W.T if here == "transpose dropped" else W)
+        delta = error * ACTIVATIONS[kinds[layer - 1]][1](Z[layer - 1])
+        grads |= {f"W{layer}": delta.T @ A[layer - 1], f"b{layer}": delta.sum(axis=0)}
+        error = delta @ params[f"W{layer}"]
     return grads
-
-
-def network_report(network, grads, **options):
-    params, X, Y, kinds = network
-    loss = lambda p: 0.5 * ((forward(p, X, kinds)[1][-1] - Y) ** 2).sum(axis=1).mean()  # noqa: E731
-    return check_gradients(loss, params, grads, **options)
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("scale", [0.3, 1, 2, 6])  # from 6 on most nodes are saturated
-def test_correct_networks_raise_no_false_alarm(scale, method):
-    for seed, kinds in enumerate(itertools.product(ACTIVATIONS, repeat=2)):
-        network = random_network(seed, [3, 4, 2], kinds, scale)
-        report = network_report(network, backward(*network), method=method)
-        assert report.passed, f"{kinds}:\n{report}\n{report.table}"
-
-
-BUGS = [  # bug, layer, activation, the arrays it spoils
-    ("transpose dropped", 3, "tanh", "W1 b1 W2 b2"),
-    ("transpose dropped", 2, "relu", "W1 b1"),
-    ("missing slope", 3, "sigmoid", "W1 b1 W2 b2 W3 b3"),
-    ("slope twice", 1, "sigmoid", "W1 b1"),
-    ("slope of a", 2, "sigmoid", "W1 b1 W2 b2"),
-    ("bias summed", 2, "tanh", "b2"),
-    ("off by one layer", 2, "tanh", "W2"),
-]
-
-
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize(("bug", "at", "kind", "spoiled"), BUGS)
-def test_a_planted_bug_accuses_exactly_the_arrays_it_spoils(bug, at, kind, spoiled, seed):
-    network = random_network(300 + seed, [3, 3, 3, 3], [kind] * 3)
-    report = network_report(network, backward(*network, bug=bug, at=at))
-    assert set(report.table.query("verdict == 'fail'")["parameter"]) == set(spoiled.split())
-    assert report.worst[0] in spoiled.split()
+@pytest.mark.parametrize("kinds", [*itertools.product(ACTIVATIONS, repeat=2)])
+def test_correct_networks_raise_no_false_alarm(kinds, scale, method):
+    """That bugs accuse exactly the arrays they spoil is asserted by the gallery of notebook 05."""
+    rng = np.random.default_rng(5)
+    shapes = {"W1": (4, 3), "b1": 4, "W2": (2, 4), "b2": 2}
+    params = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    X, Y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    assert min(np.abs(z).min() for z in forward(params, X, kinds)[0]) > 1e-4  # away from kinks
+    loss = lambda p: 0.5 * ((forward(p, X, kinds)[1][-1] - Y) ** 2).sum(axis=1).mean()  # noqa: E731
+    report = check_gradients(loss, params, backward(params, X, Y, kinds), method=method)
+    assert report.passed, f"{report}\n{report.table}"
 
 
 # ---------------------------------------------------------------- at the limits of what it can see
@@ -267,32 +228,24 @@ def test_rounding_beside_a_large_cost_is_not_called_a_kink():
 # ---------------------------------------------------------------- the report
 
 
-def test_the_report_of_a_wrong_entry_names_it_with_both_values():
+def test_the_report_names_a_wrong_entry_with_both_values_and_shows_no_digit_that_varies():
     grads = doubled(good())
     grads["W1"][1, 0] *= -1  # 8 becomes -8
-    report = check_gradients(square, good(), grads)
-    assert str(report) == (
-        "Gradient check 1 of 2 arrays fail (method central, tol 1e-06)\n"
-        "parameter  shape verdict relative error worst entry analytic numerical\n"
-        "       W1 (2, 3)    FAIL          0.419      (1, 0)       -8         8\n"
-        "       b1   (2,)    pass        ≤ 1e-06                               "
+    report, again = (check_gradients(square, good(), grads, eps=eps) for eps in (None, 2e-6))
+    assert (
+        str(report)
+        == str(again)
+        == (
+            "Gradient check 1 of 2 arrays fail (method central, tol 1e-06)\n"
+            "parameter  shape verdict relative error worst entry analytic numerical\n"
+            "       W1 (2, 3)    FAIL          0.419      (1, 0)       -8         8\n"
+            "       b1   (2,)    pass        ≤ 1e-06                               "
+        )
     )
     assert "<td>0.419</td>" in report._repr_html_()
     assert report.max_relative_error == pytest.approx(16 / (4 * np.sqrt(91)), rel=1e-6)
-
-
-def test_the_display_shows_no_digit_that_varies():
-    shown = [str(check_gradients(square, good(), doubled(good()), eps=h)) for h in (6e-6, 2.3e-6)]
-    assert (
-        shown
-        == [
-            "Gradient check passed (method central, tol 1e-06)\n"
-            "parameter  shape verdict relative error\n"
-            "       W1 (2, 3)    pass        ≤ 1e-06\n"
-            "       b1   (2,)    pass        ≤ 1e-06"
-        ]
-        * 2
-    )
+    report = check_gradients(square, {"w": np.ones(1)}, {"w": np.array([2.00001])})
+    assert str(report).split()[-2:] == ["2.00001", "2"]  # as many digits as tell them apart
 
 
 # ---------------------------------------------------------------- refusals
@@ -307,34 +260,27 @@ def drawn(p, rng=np.random.default_rng(0)):  # noqa: B008
     return square(p) + rng.normal()
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"params": {"W": np.ones(2, "f4")}}, "params['W'] has dtype float32, expected float64"),
-        ({"params": {"W": np.ones(2, int)}}, "params['W'] has dtype int64, expected float64"),
-        ({"params": {"w": 1}}, "params['w'] has dtype int64, expected float64"),
-        (
-            {"params": {"w": np.nan}, "grads": {"w": 1.0}},
-            "params['w'] holds nan or inf, expected finite numbers",
-        ),
-        ({"grads": {"W1": np.ones((2, 3))}}, "grads has the names ['W1'], expected ['W1', 'b1']"),
-        (
-            {"grads": good() | {"W1": np.ones((3, 2))}},
-            "grads['W1'] has shape (3, 2), expected (2, 3) like params['W1']",
-        ),
-        ({"grads": good() | {"b1": np.array([0, np.inf])}}, "grads['b1'] holds nan or inf"),
-        ({"loss": grow}, "for the same params: it must be pure"),
-        ({"loss": drawn}, "for the same params: it must be pure"),
-        ({"loss": lambda p: p["b1"]}, "loss returned array([ 0.5, -0.5]), expected one finite"),
-        ({"loss": lambda p: None}, "loss returned None, expected one finite float64"),
-        ({"loss": lambda p: np.float32(2)}, "loss returned np.float32(2.0), expected one finite"),
-        ({"loss": lambda p: 1.0 if p["b1"][1] <= -0.5 else np.inf}, "loss returned inf, expected"),
-        ({"method": "centre"}, "method is 'centre', expected one of ['forward', 'central', 'com"),
-        ({"eps": 1e-17}, "eps is 1e-17, expected a step above 0 that moves every parameter"),
-        ({"eps": 0, "method": "complex"}, "eps is 0, expected a step above 0"),
-        ({"tol": 1.0}, "tol is 1.0, expected 0 < tol < 1"),
-    ],
-)
+REFUSED = [
+    ({"params": {"W": np.ones(2, "f4")}}, "params['W'] has dtype float32, expected float64"),
+    ({"params": {"w": 1}}, "params['w'] has dtype int64, expected float64"),
+    ({"params": {"w": np.nan}, "grads": {"w": 1.0}}, "params['w'] holds nan or inf"),
+    ({"grads": {"W1": np.ones((2, 3))}}, "grads has the names ['W1'], expected ['W1', 'b1']"),
+    (
+        {"grads": good() | {"W1": np.ones((3, 2))}},
+        "grads['W1'] has shape (3, 2), expected (2, 3) like params['W1']",
+    ),
+    ({"grads": good() | {"b1": np.array([0, np.inf])}}, "grads['b1'] holds nan or inf"),
+    ({"loss": grow}, "for the same params: it must be pure"),
+    ({"loss": drawn}, "for the same params: it must be pure"),
+    ({"loss": lambda p: p["b1"]}, "loss returned array([ 0.5, -0.5]), expected one finite"),
+    ({"loss": lambda p: np.float32(2)}, "loss returned np.float32(2.0), expected one finite"),
+    ({"loss": lambda p: 1.0 if p["b1"][1] <= -0.5 else np.inf}, "loss returned inf, expected"),
+    ({"method": "centre"}, "method is 'centre', expected one of ['forward', 'central', 'com"),
+    ({"eps": 1e-17}, "eps is 1e-17, expected a step above 0 that moves every parameter"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED)
 def test_what_would_mislead_is_refused_in_one_sentence(change, message):
     arguments = {"loss": square, "params": good()} | change
     arguments = {"grads": doubled(arguments["params"])} | arguments
@@ -355,6 +301,13 @@ def test_a_complex_step_through_a_loss_that_drops_the_imaginary_part_is_refused(
     with pytest.raises(ValueError, match=r"^complex step: .*; use method='central' otherwise$"):
         numerical_gradient(loss, good(), method="complex")
     numerical_gradient(loss, good(), method="central")
+
+
+def test_a_complex_step_is_trusted_where_parameters_differ_much_in_size():
+    params = {"large": np.array([1e12]), "small": np.array([0.001, 2.0])}
+    loss = lambda p: (p["large"] - 1e12).sum() + (p["small"] ** 3).sum()  # noqa: E731
+    grads = {"large": np.ones(1), "small": 3 * params["small"] ** 2}
+    assert check_gradients(loss, params, grads, method="complex")
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -61,54 +61,38 @@ class Case(NamedTuple):
     tag: str = ""
 
 
+RAISES = "raises-exception"
 PASS = [
     Case("seventh digit", "print('cost 0.1234567 of 3')", "print('cost 0.1234568 of 3')"),
-    Case("seventh digit of a value", "0.1234567", "0.1234568"),
     Case("rounding in an array", "np.array([0.1, 1e-9])", "np.array([0.1, 1e-9]) * (1 + 1e-15)"),
-    Case("exponent, seventh digit", "print('1.234567e-17')", "print('1.234568e-17')"),
     Case("complex, seventh digit", "1.5 + 0.1234567j", "1.5 + 0.1234568j"),
     Case("end of a sentence", "print('It is 0.1234567.')", "print('It is 0.1234568.')"),
-    Case("numbers in brackets", "print('(2.000000,1.5]')", "print('(2.000001,1.5]')"),
     Case("seventh digit in a table", "table(0.1234567, 3)", "table(0.1234568, 3)"),
     Case("rounding in a metric", "metrics(a=0.3, b=[1, 0.5])", "metrics(a=0.1 + 0.2, b=[1, 0.5])"),
     Case("time taken", *["print(time.perf_counter())"] * 2, "nbval-ignore-output"),
-    Case(
-        "seventh digit in an exception",
-        "raise ValueError('0.1234567 of 3')",
-        "raise ValueError('0.1234568 of 3')",
-        "raises-exception",
-    ),
-    Case("same figure", "curve(0 * x)", "curve(0 * x)"),
+    Case("exception", "raise OSError('0.1234567')", "raise OSError('0.1234568')", RAISES),
     Case("figure up to rounding", "curve(0 * x)", "curve(0 * x + 1e-9)"),
     Case("another matplotlib", "picture(x, '3.0.1')", "picture(-x)"),
-    Case("figure whose output is ignored", "picture(x)", "picture(-x)", "nbval-ignore-output"),
 ]
 FAIL = [
     Case("third digit", "print('cost 0.1234567 of 3')", "print('cost 0.1244567 of 3')"),
-    Case("fifth digit", "print('cost 0.1234567 of 3')", "print('cost 0.1234667 of 3')"),
     Case("third digit in an array", "np.array([0.1, 0.25])", "np.array([0.1, 0.251])"),
     Case("exponent", "print('1.234567e-17')", "print('1.234567e-16')"),
     Case("noise near zero", "print('1e-17')", "print('2e-17')"),
-    Case("sign", "print('-0.5')", "print('+0.5')"),
     Case("integer, eighth digit", "print(10000000)", "print(10000001)"),
     Case("not a number", "print('loss 0.5')", "print('loss nan')"),
     Case("number too many", "print(0.5)", "print(0.5, 0.5)"),
-    Case("date", "print('on 2026-11-21')", "print('on 2026-11-22')"),
     Case("version", "print('1.2.3000000')", "print('1.2.3000001')"),
     Case("name that ends in a number", "print('x1.5000000')", "print('x1.5000001')"),
     Case("word between numbers", "print('1.5 up 2.5')", "print('1.5 or 2.5')"),
     Case("third digit in a table", "table(0.1234567, 3)", "table(0.1244567, 3)"),
-    Case("count in a table", "table(0.1234567, 3)", "table(0.1234567, 4)"),
     Case("third digit of a metric", "metrics(a=0.3, b=[0.5])", "metrics(a=0.3, b=[0.501])"),
-    Case("count in a metric", "metrics(a=10000000)", "metrics(a=10000001)"),
     Case("new warning", "pass", "warnings.warn('careful')"),
     Case("new error", "1 / 1", "1 / 0"),
-    Case("exception gone", "1 / 0", "pass", "raises-exception"),
-    Case("another exception", "raise ValueError('a')", "raise TypeError('a')", "raises-exception"),
+    Case("exception gone", "1 / 0", "pass", RAISES),
     Case("moved curve", "curve(0 * x)", "curve(0 * x + 0.02)"),
     Case("blank figure", "curve(0 * x)", "plt.figure(); plt.ylim(-1, 1); plt.show()"),
     Case("removed figure", "curve(0 * x)", "pass"),
-    Case("one removed figure", "picture(x); picture(0 * x)", "picture(x)"),
     Case("added figure", "picture(x)", "picture(x); picture(x)"),
     Case("exchanged figures", "picture(x); picture(0 * x)", "picture(0 * x); picture(x)"),
     Case("grown figure", "curve(0 * x)", "plt.figure(figsize=(7, 7)); curve(0 * x)"),
@@ -180,8 +164,8 @@ def test_fails(case, checked):
 def test_the_summary_counts_the_figures_compared_and_those_not(checked):
     minor = ".".join(version("matplotlib").split(".")[:2])
     said = re.search(r"^figures: (.*)$", checked.output, flags=re.M)[1]
-    # Same, up to rounding, moved, blank, two exchanged, grown. nbval counts the others.
-    assert said == f"7 compared, 1 not compared (drawn by matplotlib {minor}, stored by 3.0)"
+    # Up to rounding, moved, blank, two exchanged, grown. nbval counts the others.
+    assert said == f"6 compared, 1 not compared (drawn by matplotlib {minor}, stored by 3.0)"
 
 
 def test_changed_figures_are_drawn_before_after_and_in_difference(checked):
@@ -214,36 +198,20 @@ LocalPortCache.find_available_port = find_taken_port
 """
 
 
-@pytest.fixture(scope="module")
-def sensitive():
-    """A notebook whose cells but the first show what a user may have set."""
-    return executed(
-        [
-            ("import matplotlib, numpy", ""),
-            ("numpy.array([1 / 3])", ""),
-            ("matplotlib.rcParams['axes.facecolor']", ""),
-            ("assert False", "raises-exception"),
-        ]
-    )
-
-
 @pytest.mark.parametrize(
     ("options", "failures"),
     [
-        (["-pports"], {0, 1, 2, 3} if os.name == "nt" else set()),  # Windows has but ports
-        (["-pports", "--noconftest"], {0, 1, 2, 3}),
-        (["--noconftest"], {1, 2, 3}),
+        (["-pports"], {0, 1, 2} if os.name == "nt" else set()),  # Windows has but ports
+        (["-pports", "--noconftest"], {0, 1, 2}),
+        (["--noconftest"], {1, 2}),
     ],
 )
-def test_neither_settings_nor_other_programs_change_outputs(tmp_path, sensitive, options, failures):
+def test_neither_settings_nor_other_programs_change_outputs(tmp_path, options, failures):
+    cells = [("import numpy", ""), ("numpy.array([1 / 3])", ""), ("assert False", RAISES)]
+    nb = executed(cells)
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "mine.py").write_text("import numpy; numpy.set_printoptions(precision=2)")
-    (tmp_path / "matplotlibrc").write_text("axes.facecolor: black")
     (tmp_path / "ports.py").write_text(TAKEN)
-    environment = {
-        "IPYTHONDIR": str(tmp_path / "ipython"),
-        "MATPLOTLIBRC": str(tmp_path / "matplotlibrc"),
-        "PYTHONOPTIMIZE": "1",
-    }
-    assert set(check(tmp_path, sensitive, *options, **environment).failures) == failures
+    environment = {"IPYTHONDIR": str(tmp_path / "ipython"), "PYTHONOPTIMIZE": "1"}
+    assert set(check(tmp_path, nb, *options, **environment).failures) == failures

@@ -14,8 +14,7 @@ from helpers import plots, style
 X = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 0.5], [0.5, 3.0]])
 Y = np.array([0, 1, 1, 0])
 A = np.random.default_rng(0).random((20, 3))
-SOLID = {"labels": ("$x$", "$y$", "$z$"), "title": "t"}
-VIEW = {"view": (20, -60), **SOLID}
+VIEW = {"view": (20, -60), "labels": ("$x$", "$y$", "$z$"), "title": "t"}
 
 # Machado, Oliveira and Fernandes (2009), severity 1.0, applied to linear RGB.
 PROTANOPIA = [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]
@@ -209,10 +208,7 @@ CALLS = [
     lambda ax: plots.heatmap(np.eye(2), ax=ax),
     lambda ax: plots.confusion_matrix(np.eye(2, dtype=int), "ab", ax=ax),
 ]
-CALLS_3D = [
-    lambda ax: plots.scatter_3d(A, np.zeros(20), plane=(np.ones(3), -1), ax=ax, **VIEW),
-    lambda ax: plots.surface(lambda P: P[:, 0], (0, 1), level=0.5, ax=ax, **SOLID),
-]
+CALLS_3D = [lambda ax: plots.scatter_3d(A, np.zeros(20), plane=(np.ones(3), -1), ax=ax, **VIEW)]
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,7 @@ LOCKED = [entry.split("\\\n    --hash=") for entry in re.findall(r"^\w(?:.*\\\n)
 
 
 def test_every_declared_package_has_a_lower_and_an_upper_bound():
-    for name, specifier in {
-        **DECLARED,
-        **bounds(PROJECT["optional-dependencies"]["peers"]),
-    }.items():
+    for name, specifier in (DECLARED | bounds(PROJECT["optional-dependencies"]["peers"])).items():
         assert {part.operator for part in specifier} == {">=", "<"}, name
 
 
@@ -98,23 +95,18 @@ def room(path):
 
 
 def imported(path):
-    """Return the rooms of helpers and the other modules that a module imports anywhere in it."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            base = f"helpers.{node.module or ''}" if node.level else node.module
-            found |= {f"{base}.{alias.name}".replace("..", ".") for alias in node.names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return {name.removeprefix("helpers.").split(".")[0] for name in found}
+    """Return the words of all imports of a module, wherever they stand in it."""
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    imports = [ast.unparse(n) for n in nodes if isinstance(n, (ast.Import, ast.ImportFrom))]
+    return set(re.findall(r"\w+", " ".join(imports)))
 
 
 def test_helpers_import_each_other_in_one_direction_and_nothing_from_ci():
     graph = {room(path): set() for path in HELPERS}
     for path in HELPERS:
-        graph[room(path)] |= imported(path) - {room(path)}
+        graph[room(path)] |= imported(path) & graph.keys() - {room(path)}
+        assert not imported(path) & {script.stem for script in (ROOT / ".ci").glob("*.py")}
     list(TopologicalSorter(graph).static_order())  # a CycleError names the circle
-    assert not {path.stem for path in (ROOT / ".ci").glob("*.py")} & set().union(*graph.values())
 
 
 @pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -145,17 +137,14 @@ LOADED = re.compile(
 @each_notebook
 def test_prose_and_outputs_load_nothing_from_elsewhere(path):
     for cell in nbformat.read(path, 4).cells:
-        shown = (
-            [cell.source]
-            if cell.cell_type == "markdown"
-            else re.findall("^ *[!%].*", cell.source, re.M)
-        )
-        assert cell.cell_type == "markdown" or set(shown) <= {"%matplotlib inline"}
-        for output in cell.get("outputs", []):
-            assert "application/javascript" not in output.get("data", {})
-            shown += [
-                str(data) for mime, data in output.get("data", {}).items() if "image/" not in mime
-            ]
+        if cell.cell_type == "markdown":
+            shown = [cell.source]
+        else:
+            shown = re.findall("^ *[!%].*", cell.source, re.M)
+            assert set(shown) <= {"%matplotlib inline"}
+        for data in [output.get("data", {}) for output in cell.get("outputs", [])]:
+            assert "application/javascript" not in data
+            shown += [str(value) for mime, value in data.items() if "image/" not in mime]
         assert not (found := LOADED.search("\n".join(shown))), found
 
 
@@ -163,13 +152,10 @@ def test_prose_and_outputs_load_nothing_from_elsewhere(path):
     ("text", "loads"),
     [
         ("<script type='module' src = //cdn.example.org/a.js>", True),
-        ('<link rel="stylesheet"\nhref="https://example.org/font.css">', True),
         ("![a figure](https://example.org/x.png)", True),
-        ('<svg><image xlink:href="https://example.org/x.png"/></svg>', True),
         ("<style>a { background: url('https://example.org/x.png') }</style>", True),
         ("<script>require(['https://example.org/d3.js'])</script>", True),
         ('[a paper](https://example.org/p.pdf) <a href="https://example.org">a page</a>', False),
-        ('<img src="data:image/png;base64,iVBORw0KGgo="> ![a figure](attachment:x.png)', False),
         ('<svg xmlns="http://www.w3.org/2000/svg"><use href="#glyph"/></svg>', False),
     ],
 )
@@ -181,18 +167,12 @@ def test_what_would_be_loaded_from_elsewhere_is_noticed(text, loads):
 
 
 def answer(url):
-    """Return the status of a page, of a server that may have yet to listen."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=30) as response:
-                return response.status
-        except urllib.error.HTTPError as error:
-            return error.code
-        except urllib.error.URLError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    """Return the status of a page."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 @pytest.fixture
