@@ -32,10 +32,12 @@ mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"]], "displayMath": [["\\[
 
 html_theme = "sphinx_book_theme"
 html_static_path = ["static"]
+html_context = {"default_mode": "auto"}  # dark where the reader has chosen so
 html_css_files = ["series.css"]
 html_show_search_summary = False  # it would have to fetch, which a page from a file must not
 html_theme_options = {
     "home_page_in_toc": True,
+    "navbar_persistent": [],
     "show_toc_level": 2,
     "use_fullscreen_button": False,
 }
