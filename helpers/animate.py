@@ -331,7 +331,7 @@ _PAGE = """\
 <button type="button" aria-label="Play" style="width:5.5em;padding:4px">▶ Play</button>
 <input type="range" min="0" max="%LAST%" value="0" step="1" aria-label="Frame" style="flex:1">
 </div>
-<noscript>The last frame. The player needs JavaScript; the figure below does not.</noscript>
+<noscript>The last frame. The player needs JavaScript.</noscript>
 </figure>
 <script>
 (function () {

@@ -384,7 +384,7 @@ def four_equations(
     for layer, centres in enumerate(net.at):
         _layer(ax, net, layer, centres, True, False, None)
     _bundle(ax, net, back, only=shown)
-    _wire(ax, tail, head, 0.8, COLORS["weights"])
+    _wire(ax, tail, head, 0.8, COLORS["weights"], negative=net.W[back - 1][-1, -1] < 0)
     _cost(ax, net)
     wire = 0.65 * net.at[back - 1][0] + 0.35 * net.at[back][0]
     near = last == 2  # then the texts move apart

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -430,3 +431,16 @@ def _row(result: RunResult, taken: set[str]) -> dict[str, Any]:
     metrics = {f"metric_{k}" if k in taken else k: v for k, v in result.metrics.items()}
     told = [result.seconds, result.status, result.error, str(result.output or "")]
     return {**result.parameters, **metrics, **dict(zip(COLUMNS, told, strict=True))}
+
+
+def definitions(notebook: str, *names: str, **scope: Any) -> SimpleNamespace:
+    """Return functions and classes of a notebook, run from its cells without the rest of it.
+
+    `scope` holds what they use besides: modules, arrays, parameters.
+    """
+    for source in _code(_read(notebook_path(notebook))):
+        python = "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+        for part in ast.parse(python).body:
+            if getattr(part, "name", None) in names:
+                exec(ast.unparse(part), scope)  # noqa: S102, our own notebooks
+    return SimpleNamespace(**{name: scope[name] for name in names})

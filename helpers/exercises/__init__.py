@@ -14,5 +14,13 @@ from helpers.exercises.nb07 import check_binary_cross_entropy, check_softmax_bac
 from helpers.exercises.nb08 import check_nesterov_step, check_two_class_probabilities
 from helpers.exercises.nb09 import check_calibration_error, check_leaky_errors, check_posterior
 from helpers.exercises.nb10 import check_dropout, check_l2_gradients
-from helpers.exercises.nb11 import check_accumulated, check_step_flops
+from helpers.exercises.nb11 import (
+    check_log_sum_exp_pullback,
+    check_slopes_of_graph,
+    check_tanh_pullback,
+    check_trained_on_tape,
+)
+from helpers.exercises.nb12 import check_step_flops
+from helpers.exercises.nb13 import check_accumulated
+from helpers.exercises.nb14 import check_interpolate
 from helpers.exercises.verdict import Verdict

@@ -1,75 +1,203 @@
-"""Checks of notebook 11: operations of a training step, and a gradient by pieces."""
-
-from itertools import pairwise
+"""Checks of notebook 11: two pullbacks, the walk back through a graph, and training on the tape."""
 
 import numpy as np
 
 from helpers.exercises.verdict import check, slips
+from helpers.gradcheck import numerical_gradient
 
-COUNT_SLIPS = {  # sentence -> the count from the operations c of the products W A of the layers
-    "the error of the inputs is not needed: layer 1 sends none back.": lambda c, N: 3 * sum(c),
-    "a multiplication and an addition are two operations: the factor 2 is missing.": (
-        lambda c, N: (3 * sum(c) - c[0]) / 2
+
+def _pulled_back(f, u: np.ndarray, g: np.ndarray) -> np.ndarray:
+    """Return the slope of sum(g·f(u)) along u, by a complex step."""
+    return numerical_gradient(lambda p: np.sum(g * f(p["u"])), {"u": u}, method="complex")["u"]
+
+
+@check(
+    {
+        "this is the derivative alone; times the bar g of the result.": (
+            lambda u, g: 1 - np.tanh(u) ** 2
+        ),
+        "the slope 1 − tanh² is missing: g is passed on unchanged.": lambda u, g: g,
+        "this is g·tanh(u); the derivative is asked for.": lambda u, g: g * np.tanh(u),
+        "tanh must be squared: 1 − tanh².": lambda u, g: g * (1 - np.tanh(u)),
+        "this takes u for tanh(u): 1 − u².": lambda u, g: g * (1 - u**2),
+        "the slope is taken at g; it belongs to u.": lambda u, g: g * (1 - np.tanh(g) ** 2),
+        "this is the slope of the sigmoid's form, t(1 − t); for tanh it is 1 − t².": (
+            lambda u, g: g * np.tanh(u) * (1 - np.tanh(u))
+        ),
+    }
+)
+def check_tanh_pullback():
+    """Check ``tanh_pullback(u, g)``: the bar of u from the bar g of tanh(u)."""
+    rng = np.random.default_rng(110)
+    for shape in ((), (4,), (3, 2)):
+        u, g = rng.normal(size=shape), rng.normal(size=shape)
+        yield (u, g), _pulled_back(np.tanh, u, g), f"for u of shape {shape},"
+    yield "Correct: three shapes agree with a complex step."
+
+
+def _softmax(Z):
+    E = np.exp(Z - Z.max(axis=1, keepdims=True))
+    return E / E.sum(axis=1, keepdims=True)
+
+
+@check(
+    {
+        "this is the softmax alone; times the bar g of the result.": lambda Z, g: _softmax(Z),
+        "g stretched to all columns is the pullback of a sum; each entry counts by its softmax.": (
+            lambda Z, g: g + 0 * Z
+        ),
+        "the exponentials are not divided by their sum.": lambda Z, g: g * np.exp(Z),
+        "this is the diagonal of the softmax's Jacobian; lse itself has the slope softmax.": (
+            lambda Z, g: g * _softmax(Z) * (1 - _softmax(Z))
+        ),
+        "the sum must run over each row, not over all entries.": (
+            lambda Z, g: g * np.exp(Z) / np.exp(Z).sum()
+        ),
+        "the sum must run over each row, not over each column.": (
+            lambda Z, g: g * np.exp(Z) / np.exp(Z).sum(axis=0)
+        ),
+        "this sends g to the largest entry only: the pullback of the maximum.": (
+            lambda Z, g: g * (Z.max(axis=1, keepdims=True) == Z)
+        ),
+    }
+)
+def check_log_sum_exp_pullback():
+    """Check ``log_sum_exp_pullback(Z, g)``: (N, m) and (N, 1) to the bar of Z, (N, m)."""
+    rng = np.random.default_rng(111)
+    for Z in (rng.normal(size=(4, 3)), rng.normal(size=(2, 5)), 1000 + rng.normal(size=(3, 3))):
+        g, top = rng.normal(size=(len(Z), 1)), Z.max(axis=1, keepdims=True)
+
+        def lse(U, top=top):
+            return top + np.log(np.exp(U - top).sum(axis=1, keepdims=True))
+
+        yield (Z, g), _pulled_back(lse, Z, g), f"for logits around {Z.mean():.0f}, shape {Z.shape},"
+    yield "Correct: three batches agree with a complex step, one with logits of 1000."
+
+
+def _walk(rule, order, parents, factors):
+    bars = {order[-1]: 1.0}
+    for name in reversed(order):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars[parent] = rule(bars.get(parent, 0.0), bars[name], factor)
+    return bars
+
+
+WALK_SLIPS = {  # sentence -> what is kept of (so far, bar of the result, factor)
+    "where two arrows leave a circle only one is kept: paths add.": lambda old, g, f: g * f,
+    "the factors on the arrows are not used.": lambda old, g, f: old + g,
+    "the bar of the result is missing: only the factor of the last arrow is added.": (
+        lambda old, g, f: old + f
     ),
-    "this is the way forward alone.": lambda c, N: sum(c),
-    "the products that give the weights' gradients are missing.": lambda c, N: 2 * sum(c) - c[0],
-    "errors go back through products, too, but for layer 1.": lambda c, N: 2 * sum(c),
-    "it is layer 1 that sends no error back, not the last one.": lambda c, N: 3 * sum(c) - c[-1],
-    "this is for one sample; a batch has N of them.": lambda c, N: (3 * sum(c) - c[0]) / N,
+    "the factors along a path are multiplied, not added.": lambda old, g, f: old + g + f,
 }
 
 
-def _count(rule, sizes, N):
-    return rule([2 * N * n * m for n, m in pairwise(sizes)], N)
+def _recursion(order, parents, factors):
+    bars = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
+
+    def walk(name):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars[parent] += bars[name] * factor
+            walk(parent)
+
+    walk(order[-1])
+    return bars
 
 
-@check(slips(_count, COUNT_SLIPS))
-def check_step_flops():
-    """Check ``step_flops(sizes, N)``: operations in the matrix products of one training step."""
-    for sizes, N in (([784, 256, 10], 64), ([3, 5], 7), ([6, 4, 5, 2], 3)):
-        truth = 0
-        for layer, (n, m) in enumerate(pairwise(sizes), start=1):
-            ways = 2 if layer == 1 else 3  # forward, for the weights, and back but for layer 1
-            truth += ways * 2 * N * n * m
-        yield (sizes, N), truth, f"for sizes {sizes} and N = {N},"
-    yield "Correct: three networks agree with a count product by product."
+def _first_path(order, parents, factors):
+    bars = {order[-1]: 1.0}
+    for name in reversed(order):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars.setdefault(parent, bars[name] * factor)
+    return bars
 
 
-def _pieced(weights, gradient, X, Y, size):
-    """Return the sum of the pieces' gradients times ``weights(n, size)``, n their rows."""
-    pieces = [(X[i : i + size], Y[i : i + size]) for i in range(0, len(X), size)]
-    grads, n = [gradient(*piece) for piece in pieces], np.array([len(x) for x, _ in pieces])
-    parts = list(zip(np.broadcast_to(weights(n, size), n.shape), grads, strict=True))
-    return {name: sum(w * g[name] for w, g in parts) for name in grads[0]}
-
-
-PIECE_SLIPS = {  # sentence -> the weights of pieces with n rows each
-    "the pieces count alike; each must count by its number of rows.": lambda n, size: 1 / len(n),
-    "the means are only added; weight them and divide by N.": lambda n, size: 1,
-    "too large by the factor N, the number of rows.": lambda n, size: n,
-    "the last, smaller piece is left out.": lambda n, size: (n == size) / max(1, sum(n == size)),
-    "the last, smaller piece is left out of the sum, but not of N.": (
-        lambda n, size: n * (n == size) / sum(n)
+ORDER_SLIPS = {
+    "a bar is passed on before it is complete: wait for all that was made from the name.": (
+        _recursion
     ),
-    "only the last piece is left: add to the sum.": lambda n, size: np.eye(len(n))[-1],
-    "the sum has the last piece only.": lambda n, size: n * np.eye(len(n))[-1] / sum(n),
-    "the last piece counts as if it were whole.": lambda n, size: size / sum(n),
+    "only the first path to each name counts: paths add.": _first_path,
 }
 
 
-@check(slips(_pieced, PIECE_SLIPS))
-def check_accumulated():
-    """Check ``accumulated(gradient, X, Y, size)``: the mean gradient over all rows, by pieces."""
-    rng = np.random.default_rng(112)
-    for N, size in ((10, 4), (12, 3), (5, 8), (7, 1)):
-        X, Y, w = rng.normal(size=(N, 3)), rng.normal(size=N), rng.normal(size=3)
+@check(slips(_walk, WALK_SLIPS) | ORDER_SLIPS)
+def check_slopes_of_graph():
+    """Check ``slopes_of_graph(order, parents, factors)`` on graphs where paths meet."""
+    graphs = [
+        {"a": [], "b": ["a"], "c": ["b"]},
+        {"a": [], "b": ["a", "a"], "c": ["b", "b"]},
+        {"x": [], "u": ["x"], "v": ["x", "u"], "C": ["u", "v", "x"]},
+        {"w": [], "x": [], "z": ["w", "x"], "s": ["z"], "t": ["z", "w"], "C": ["s", "t", "s"]},
+    ]
+    rng = np.random.default_rng(113)
+    for parents in graphs:
+        order = list(parents)
+        factors = {n: [float(f) for f in rng.normal(size=len(p))] for n, p in parents.items()}
+        truth = {name: _forward(name, order, parents, factors) for name in order}
+        shown = ", ".join(f"{n} = f({', '.join(p)})" for n, p in parents.items() if p)
+        yield (order, parents, factors), truth, f"for {shown},"
+    yield "Correct: four graphs agree with slopes carried forward."
 
-        def gradient(x, y, w=w, size=size):
-            if len(x) > size:
-                raise ValueError(f"a piece has {len(x)} rows, at most {size} are allowed")
-            return {"w": (x @ w - y) @ x / len(x), "b": np.mean(x @ w - y)}
 
-        errors = X @ w - Y
-        truth = {"w": (errors[:, None] * X).mean(axis=0), "b": errors.mean()}
-        yield (gradient, X, Y, size), truth, f"with {N} rows in pieces of {size},"
-    yield "Correct: four ways of cutting give the mean over all samples."
+def _forward(source, order, parents, factors) -> float:
+    """Return the slope of the end along `source`, carried forward from it."""
+    dots = {}
+    for name in order:
+        arriving = zip(parents[name], factors[name], strict=True)
+        dots[name] = float(name == source) + sum(dots[parent] * f for parent, f in arriving)
+    return dots[order[-1]]
+
+
+def _sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def _cost(p, X, Y):
+    A1 = _sigmoid(X @ p["W1"].T + p["b1"])
+    return 0.5 * np.sum((_sigmoid(A1 @ p["W2"].T + p["b2"]) - Y) ** 2) / len(X)
+
+
+def _trained(rule, p, X, Y, rate, epochs):
+    """Return the parameters after `epochs` steps; `rule` makes a step of all gradients so far."""
+    gradients = []
+    for _ in range(epochs):
+        loss = lambda q: _cost(q, X, Y)  # noqa: E731
+        gradients.append(numerical_gradient(loss, p, method="complex"))
+        p = {name: p[name] - rate * rule([g[name] for g in gradients], len(X)) for name in p}
+    return p
+
+
+TRAINING_SLIPS = {  # sentence -> the step from all gradients so far and the number of samples
+    "the sign: a step goes down the slope, against the gradient.": lambda g, N: -g[-1],
+    "gradients pile up from step to step: set grad to zero before the next walk.": (
+        lambda g, N: sum(g)
+    ),
+    "all steps use the first gradient: make a new tape for every step.": lambda g, N: g[0],
+    "the gradient is a mean already; do not divide by the number of samples.": (
+        lambda g, N: g[-1] / N
+    ),
+    "the gradient is a mean; do not multiply by the number of samples.": lambda g, N: g[-1] * N,
+}
+COUNT_SLIPS = {  # sentence -> the number of steps taken
+    "one step too few.": lambda epochs: epochs - 1,
+    "one step too many.": lambda epochs: epochs + 1,
+    "this is after the first step only.": lambda epochs: 1,
+    "the parameters are those of the start.": lambda epochs: 0,
+}
+
+
+def _counted(count, p, X, Y, rate, epochs):
+    return _trained(lambda g, N: g[-1], p, X, Y, rate, count(epochs))
+
+
+@check(slips(_trained, TRAINING_SLIPS) | slips(_counted, COUNT_SLIPS))
+def check_trained_on_tape():
+    """Check ``train(p, X, Y, rate, epochs)``: full-batch descent on a 2-3-1 sigmoid network."""
+    rng = np.random.default_rng(114)
+    shapes = {"W1": (3, 2), "b1": (3,), "W2": (1, 3), "b2": (1,)}
+    for epochs in (3, 5):
+        p = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+        X, Y, rate = rng.normal(size=(6, 2)), rng.random((6, 1)), 0.5
+        truth = _trained(lambda g, N: g[-1], p, X, Y, rate, epochs)
+        yield (p, X, Y, rate, epochs), truth, f"with {epochs} step{'s' * (epochs > 1)},"
+    yield "Correct: three steps and five agree with descent along measured gradients."

@@ -216,6 +216,45 @@ def accumulated(gradient, X, Y, size):
     return total
 
 
+def log_sum_exp_pullback(Z, g):
+    return g * softmax(Z, axis=1)
+
+
+def slopes_of_graph(order, parents, factors):
+    bars = {order[-1]: 1.0}
+    for name in reversed(order):
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars[parent] = bars.get(parent, 0.0) + bars[name] * factor
+    return bars
+
+
+def slopes_path_by_path(order, parents, factors):
+    def walk(name, bar):
+        bars[name] += bar
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            walk(parent, bar * factor)
+
+    bars = dict.fromkeys(order, 0.0)
+    walk(order[-1], 1.0)
+    return bars
+
+
+def trained_by_hand(p, X, Y, rate, epochs):
+    for _ in range(epochs):
+        A1 = sigmoid(X @ p["W1"].T + p["b1"])
+        A2 = sigmoid(A1 @ p["W2"].T + p["b2"])
+        Delta2 = (A2 - Y) * A2 * (1 - A2) / len(X)
+        Delta1 = (Delta2 @ p["W2"]) * A1 * (1 - A1)
+        grads = {"W1": Delta1.T @ X, "b1": Delta1.sum(axis=0)}
+        grads |= {"W2": Delta2.T @ A1, "b2": Delta2.sum(axis=0)}
+        p = {name: p[name] - rate * grads[name] for name in p}
+    return p
+
+
+def interpolate(ink, places):
+    return np.interp(places, np.arange(-1, len(ink) + 1), np.pad(ink, 1))
+
+
 RIGHT = {  # check -> answers that are right; the first one stands for all in what follows
     "forward_any_depth": [forward],
     "two_sided_slope": [lambda f, x, eps: (f(x + eps) - f(x - eps)) / (2 * eps)],
@@ -270,6 +309,14 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     "dropout": [dropout, dropout_by_counts],
     "step_flops": [flops, lambda sizes, N: int(flops(sizes, N))],
     "accumulated": [accumulated],
+    "tanh_pullback": [
+        lambda u, g: g * (1 - np.tanh(u) ** 2),
+        lambda u, g: g / np.cosh(u) ** 2,
+    ],
+    "log_sum_exp_pullback": [log_sum_exp_pullback],
+    "slopes_of_graph": [slopes_of_graph, slopes_path_by_path],
+    "trained_on_tape": [trained_by_hand],
+    "interpolate": [interpolate],
 }
 NAMES = sorted(RIGHT)
 CHECKS = {name: getattr(exercises, f"check_{name}") for name in NAMES}

@@ -1,10 +1,14 @@
-"""A figure for every position of the sliders, and one output that is the same in every run."""
+"""Sliders redraw their figure, the pad answers, and each output is the same in every run."""
+
+import json
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 from ipywidgets import FloatSlider, IntSlider
+from sklearn.neighbors import KNeighborsClassifier
 
-from helpers import explore
+from helpers import datasets, explore
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -36,3 +40,69 @@ def test_the_output_is_a_view_and_the_same_text_in_every_run():
     assert all("model_id" in bundle[VIEW] for bundle in bundles)
     text = "sliders for slope, steps: run this cell in JupyterLab to move them"
     assert [bundle["text/plain"] for bundle in bundles] == [text] * 2
+
+
+# ---------------------------------------------------------------------------------------- the pad
+
+DRAWINGS = json.loads((datasets.REPOSITORY / "data" / "drawings.json").read_text("utf-8"))
+
+
+def where(ink):
+    """Say whether most of the ink is on the left or on the right, and hand it back."""
+    if ink.min() == 1:
+        raise RuntimeError("the sheet is full")
+    left, right = ink[:, :4].sum(), ink[:, 4:].sum()
+    return np.array([left, right]) / max(left + right, 1), {"ink": ink}
+
+
+def test_the_pad_asks_about_the_empty_sheet_and_again_whenever_ink_arrives():
+    pad = explore.drawing_pad(where, 8)
+    assert pad.answer == {"probabilities": [0, 0], "pictures": {"ink": [0] * 64}}
+    pad.ink = [*[0] * 63, 255]  # as the browser sends it: the last cell, below on the right
+    assert pad.answer == {"probabilities": [0, 1], "pictures": {"ink": [*[0] * 63, 1]}}
+
+
+def test_an_error_is_raised_at_the_start_and_shown_later():
+    with pytest.raises(ZeroDivisionError):
+        explore.drawing_pad(lambda ink: 1 / 0, 8)
+    pad = explore.drawing_pad(where, 8)
+    pad.ink = [255] * 64
+    assert pad.answer == {"failure": "RuntimeError: the sheet is full"}
+    pad.ink = [0] * 64
+    assert pad.answer["probabilities"] == [0, 0]
+
+
+def test_the_output_of_a_pad_is_a_view_and_the_same_text_in_every_run():
+    bundles = [explore.drawing_pad(where, 8)._repr_mimebundle_()[0] for _ in "12"]
+    assert all("model_id" in bundle[VIEW] for bundle in bundles)
+    text = "a pad to draw on: run this cell in JupyterLab to use it"
+    assert [bundle["text/plain"] for bundle in bundles] == [text] * 2
+
+
+def test_ink_is_full_on_a_stroke_and_none_away_from_it():
+    ink = explore.ink([[(0.25, 0.5), (0.75, 0.5)], [(0.5, 0.1)]], 20)  # a bar below a dot
+    bar = np.zeros((20, 20))
+    bar[9:11, 5:15] = 1  # a pen of a tenth is two cells wide
+    np.testing.assert_allclose(ink[4:, 5:15], bar[4:, 5:15], atol=1e-12)
+    assert ink[9:11, :4].sum() == ink[9:11, 16:].sum() == 0  # its ends are round
+    assert ink[:4].sum() == pytest.approx(np.pi, rel=0.1)
+    assert not ink[:, [0, -1]].any()
+
+
+def test_the_stored_drawings_are_ten_digits_within_the_pad():
+    assert list(DRAWINGS) == list("0123456789")
+    points = np.concatenate([stroke for strokes in DRAWINGS.values() for stroke in strokes])
+    assert 0 <= points.min() <= points.max() <= 1
+
+
+def test_neighbours_among_the_small_digits_read_most_drawings_right():
+    """The small digits fill their 8 by 8 cells, so each drawing is stretched to its frame."""
+    data = datasets.load_digits()
+    images = []
+    for strokes in DRAWINGS.values():
+        points = np.concatenate(strokes)
+        middle, reach = (points.max(0) + points.min(0)) / 2, np.ptp(points, axis=0).max()
+        fitted = [0.5 + (np.array(stroke) - middle) / reach * 0.9 for stroke in strokes]
+        images.append(explore.ink(fitted, 8).ravel())
+    read = KNeighborsClassifier(5).fit(data.X_train, data.y_train).predict(images)
+    assert (read == np.arange(10)).sum() >= 8, read

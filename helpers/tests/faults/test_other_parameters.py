@@ -40,9 +40,18 @@ OTHER = {
         "epochs": 3, "seed": 2, "better_epochs": 2, "better_hidden_units": 128,
         "better_batch_size": 64, "peak_rate": 0.1, "momentum": 0.8,
     },
-    "11_speed_and_scale": {
+    "11_autograd": {"seed": 4},
+    "12_speed": {
         "dataset": "digits", "hidden_units": 64, "batch_size": 32, "rate": 0.3, "threads": 2,
-        "rounds": 2, "race_batches": 10, "accuracy_epochs": 2, "workers": 1, "seed": 2,
+        "rounds": 2, "accuracy_epochs": 2, "seed": 2,
+    },
+    "13_scale": {
+        "dataset": "digits", "hidden_units": 64, "batch_size": 32, "workers": 1, "seed": 2,
+    },
+    "14_how_far": {
+        "dataset": "digits", "distortion": "affine", "epochs": 3, "seed": 2, "hidden_units": 64,
+        "batch_size": 32, "peak_rate": 0.05, "momentum": 0.8, "turn": 5.0, "stretch": 0.1,
+        "slant": 0.1, "shift": 0.5, "bend": 0.5, "smooth": 5.0, "held_out": True,
     },
 }  # fmt: skip
 BY_A_CLUSTER = {"scheduler"}  # its tests are in test_runs.py
