@@ -18,7 +18,7 @@ window.require = async (settings, addresses, start) => {
   Reveal.on("slidechanged", event => fit(event.currentSlide));
   Reveal.on("pdf-ready", () => MathJax.startup.promise.then(() => Reveal.getSlides().forEach(fit)));
   start(Reveal, RevealNotes);
-  Reveal.configure({center: false, hash: true, margin: 0});
+  Reveal.configure({center: false, hash: true, margin: location.search.includes("print-pdf") ? 0.08 : 0});
 };
 
 function fit(slide) {
