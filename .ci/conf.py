@@ -28,7 +28,7 @@ nb_ipywidgets_js = {}
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_heading_anchors = 3
 mathjax_path = "mathjax/tex-svg-full.js"
-mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"]], "displayMath": [["\\[", "\\]"]]}}
+mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"], ["$", "$"]]}}  # $ within answers
 
 html_theme = "sphinx_book_theme"
 html_static_path = ["static"]
@@ -64,7 +64,8 @@ def cut(cell, number):
     """Return a cell behind an anchor of its own, folded and described as MyST-NB wants it."""
     anchor = f"(cell-{number}-{cell['id']})=\n"
     if cell["cell_type"] == "markdown":
-        return [cell | {"source": anchor + "".join(cell["source"])}]
+        source = "".join(cell["source"]).replace("<details>", '<details class="mathjax_process">')
+        return [cell | {"source": anchor + source}]
     metadata = cell["metadata"]
     if metadata.get("jupyter", {}).get("source_hidden"):
         metadata.setdefault("tags", []).append("hide-input")
