@@ -27,7 +27,7 @@ $(if $(UNKNOWN),$(error there is no variable $(UNKNOWN); there are: $(VARIABLES)
 PLACE = $(if $(OUT),--output-dir "$(OUT)")
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lab data execute sweep bench student slides html test-matrix test-faults test-browser lock clean environment
+.PHONY: help run test lab data execute sweep bench student slides site html book test-matrix test-faults test-browser lock clean environment
 
 # Tests share the processors among processes, so each keeps to one thread for its matrix products.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
@@ -66,11 +66,16 @@ bench: environment  ## time the code of notebook 12 against the frameworks insta
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
 	@$(PY) .ci/editions.py $(NB)
 
-slides: environment  ## a deck of slides for every notebook into build/slides/
+slides: environment  ## a deck of slides for every notebook into build/slides/; NB=01 for one
 	@$(PY) .ci/pages.py slides $(NB)
 
-html: environment  ## a page for every notebook into build/html/, to read or print
-	@$(PY) .ci/pages.py html $(NB)
+site: environment  ## the series as a site with search into build/site/; NB=01 for one notebook
+	@$(PY) .ci/pages.py site $(NB)
+
+html: site  ## another name of make site
+
+book: environment  ## the series as one PDF into build/book/, printed by Chromium
+	@$(PY) .ci/pages.py book $(NB)
 
 test-matrix: environment  ## the output check under other kernels, settings and releases; VARIANTS="Zen-1 path" NB=01_scalar_network
 	@$(PY) -m nox -f .ci/noxfile.py $(if $(VARIANTS),-s $(VARIANTS)) $(if $(NB),-- $(NB))
@@ -78,7 +83,7 @@ test-matrix: environment  ## the output check under other kernels, settings and 
 test-faults: environment  ## the slow tests: planted bugs, kills, other parameters, a clock at random pace
 	@$(ONE_THREAD) $(PY) -m pytest -q -rs -m faults helpers/tests $(ARGS)
 
-test-browser: environment  ## JupyterLab, slides and pages in headless Chromium; screenshots in runs/browser/
+test-browser: environment  ## JupyterLab, slides and site in headless Chromium; screenshots in runs/browser/
 	@$(PY) -m pytest -q -rs -m browser helpers/tests/browser $(ARGS)
 
 lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
@@ -87,7 +92,7 @@ lock: environment  ## write requirements.txt from pyproject.toml; UPGRADE=--upgr
 	  --custom-compile-command 'make lock' --quiet
 
 clean:  ## remove results and caches; keep .venv, the data, and the editions in build, where somebody may have worked
-	@rm -rf runs build/slides build/html .pytest_cache .ruff_cache .hypothesis
+	@rm -rf runs build/slides build/site build/book .pytest_cache .ruff_cache .hypothesis
 	@find helpers notebooks .ci -depth \( -name __pycache__ -o -name .ipynb_checkpoints -o -name '*.tmp' \) -exec rm -rf {} +
 
 environment:

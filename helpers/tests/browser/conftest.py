@@ -24,11 +24,11 @@ import pytest
 from windows import SCREENSHOTS, SECONDS, Lab, Window
 
 from helpers.runs import NOTEBOOKS, ROOT
+from pages import installed_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 LOCAL = {"127.0.0.1", "localhost", "::1"}
 # No name is looked up, and of the services that a browser has running beside the page, none is.
 ARGUMENTS = (
@@ -66,8 +66,8 @@ def chromium() -> Iterator["Browser"]:
     """A headless Chromium, or any browser that descends from it."""
     from playwright.sync_api import Error, sync_playwright
 
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    where = {"executable_path": found} if found else {"channel": "chrome"}
+    where = installed_browser()
+    found = where.get("executable_path")
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(args=ARGUMENTS, **where)
