@@ -28,19 +28,34 @@ LOOP_SLIPS = CHAIN_SLIPS | {  # ingredients of nb02's EQUATIONS
     "the errors are divided by the number of outputs; the cost of a sample is a sum over them.": {
         "output": lambda error: error / len(error)
     },
+    # the same two mistakes as in a chain, as arrays
+    "BP3: the slope of a bias is the error, not 1.": {"bias": lambda delta, a: np.ones_like(delta)},
+    "the weights' slopes lack the activation that comes in (BP4).": {
+        "in": lambda k, w, z, a: np.ones_like(a[k - 1])
+    },
 }
+DEPTHS = ([3, 3, 3, 3], [2, 3, 2, 3, 2], [1, 4, 2], [2, 1])  # square: a missing transpose fits
 
 
-@check(slips(backward, LOOP_SLIPS), returns="dW, db")
+def _list_slips(slopes) -> dict:
+    return {
+        "the lists run from the output to the input; return the first layer first.": (
+            lambda *case: tuple([None, *part[:0:-1]] for part in slopes(*case))
+        ),
+        "the two lists are swapped: return (dW, db).": lambda *case: slopes(*case)[::-1],
+    }
+
+
+@check(slips(backward, LOOP_SLIPS) | _list_slips(measured), returns="dW, db")
 def check_backprop_loops():
-    """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid networks of one to three layers."""
+    """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid networks of one to four layers."""
     rng = np.random.default_rng(4)
-    for sizes in ([3, 3, 3, 3], [1, 4, 2], [3, 1]):  # the first is square: a missing transpose fits
+    for sizes in DEPTHS:
         W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
         b = [None, *(rng.normal(size=n) for n in sizes[1:])]
         case = rng.normal(size=sizes[0]), rng.uniform(size=sizes[-1]), W, b
         yield case, measured(*case), f"with sizes {sizes},"
-    yield "Correct: every slope of three networks agrees with a complex step."
+    yield "Correct: networks of one, two, three and four layers agree with a complex step."
 
 
 def _output(x, W: list, b: list) -> np.ndarray:
@@ -84,6 +99,7 @@ STRAIGHT_SLIPS = slips(
     ),
     "the output is bent: a[L] is z[L] here, not its sigmoid.": _bent,
     "this is the network with a sigmoid at the output; here a[L] = z[L].": partial(backward, {}),
+    **_list_slips(_measured),
 }
 
 
@@ -91,9 +107,9 @@ STRAIGHT_SLIPS = slips(
 def check_backprop_linear_output():
     """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid layers below a straight output."""
     rng = np.random.default_rng(23)
-    for sizes in ([3, 3, 3, 3], [1, 4, 2], [2, 1]):  # the first is square: a missing transpose fits
+    for sizes in DEPTHS:
         W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
         b = [None, *(rng.normal(size=n) for n in sizes[1:])]
         case = rng.normal(size=sizes[0]), 3 * rng.normal(size=sizes[-1]), W, b
         yield case, _measured(*case), f"with sizes {sizes},"
-    yield "Correct: every slope of three networks agrees with a complex step."
+    yield "Correct: networks of one, two, three and four layers agree with a complex step."

@@ -468,6 +468,16 @@ def overwritten_sum(W, delta):
     return arriving
 
 
+def unit_biases(*case):
+    dW, db = backprop(*case)
+    return dW, [None, *(np.ones(len(delta)) for delta in db[1:])]
+
+
+def shallow_backprop(x, y, W, b):
+    dW, db = backprop(x, y, W, b)
+    return dW, [None, db[1] * (3 if len(W) > 4 else 1), *db[2:]]
+
+
 def in_two_lines(W, b):
     W_star, b_star = W[-1], b[-1]
     for k in range(len(W) - 2, 0, -1):
@@ -572,6 +582,10 @@ WRONG = {
         (partial(backprop, back=overwritten_sum), "db[2]: only the last path is left"),
         (partial(backprop, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
         (partial(backprop, hidden=lambda z: 1.0), "db[2]: BP2: σ'(z) is missing"),
+        (lambda *c: backprop(*c)[::-1], "the two lists are swapped: return (dW, db)."),
+        (lambda *c: [[None, *s[:0:-1]] for s in backprop(*c)], "run from the output to the input"),
+        (unit_biases, "db[3]: BP3: the slope of a bias is the error, not 1."),
+        (shallow_backprop, "with sizes [2, 3, 2, 3, 2], db[1] is the right one times 3."),
     ],
     "backprop_linear_output": [
         (backprop, "db[3]: this is the network with a sigmoid at the output; here a[L] = z[L]."),
@@ -583,7 +597,8 @@ WRONG = {
         (partial(straight, error=lambda z, y: y - z), "db[3]: the sign is wrong"),
         (partial(straight, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
         (lambda *c: [s[1:] for s in straight(*c)], "must be a list of length 4, None in front"),
-        (lambda *c: straight(*c)[::-1], "db[3] is "),
+        (lambda *c: straight(*c)[::-1], "the two lists are swapped: return (dW, db)."),
+        (lambda *c: [[None, *s[:0:-1]] for s in straight(*c)], "run from the output to the input"),
     ],
     "mystery_bug": [
         (planted(gradient), "no bug is planted"),

@@ -30,6 +30,8 @@ BUGS = """
 04 | BP4 halved | dW[-l] = np.outer(delta, a[-l - 1]) -> dW[-l] = np.outer(delta, a[-l - 1]) / 2
 04 | BP3 times the activation | db[-l] = delta  # BP3 -> db[-l] = delta * a[-l]  # BP3
 04 | = for += | arriving += W_next[j, k] * delta_next[j] -> arriving = W_next[j, k] * delta_next[j]
+04 | BP1 summed over the outputs | delta = (a[-1] - y) * sigmoid_prime(z[-1]) -> delta = (a[-1] - y).sum() * sigmoid_prime(z[-1])
+04 | loops: output 0 for every output | delta[j] = (a_out[j] - y[j]) -> delta[j] = (a_out[0] - y[0])
 04 | BP4 with the wrong index | = delta[j] * a_before[k] -> = delta[j] * a_before[j % len(a_before)]
 05 | σ′ of the activation | (A3 - Y) * sigmoid_prime(Z3)              # BP1 -> (A3 - Y) * sigmoid_prime(A3)  # BP1
 05 | BP2 without σ′ | Delta3 @ p["W3"] * sigmoid_prime(Z2)      # BP2 -> Delta3 @ p["W3"]  # BP2
