@@ -252,12 +252,13 @@ def _layer(ax: Axes, net: _Net, layer, centres, named, numbers, highlight) -> No
     shade = COLORS["a"] if layer and letter == "a" else color
     for node, centre in enumerate(centres):
         text = _name(letter, layer, node if len(centres) > 1 else None)
-        shown = values is not None and ((numbers and net.chain) or highlight == (layer, node))
-        value = _number(values[node]) if shown else ""
-        negative = values is not None and values[node] < 0
+        error_of_chain = net.chain and letter == r"\delta"  # as dark as its rim: no dashes to see
+        here = (numbers and net.chain) or error_of_chain or highlight == (layer, node)
+        value = _number(values[node]) if values is not None and here else ""
+        negative = values is not None and values[node] < 0 and not error_of_chain
         _node(
             ax, centre, text if named else "", color, _tint(shade, shares[node]),
-            value=value, ls="--" if negative else "-",
+            value=value, ls="--" if negative else "-", size=13 if error_of_chain else 14.5,
         )  # fmt: skip
     if not named:
         head = centres[0] + (0, _RADIUS + 0.15)
@@ -612,35 +613,35 @@ def number_lines(
 ) -> Axes:
     """Draw how a nudge travels: one number line per quantity, all to the same scale.
 
-    On each line the arrow is the nudge, from the value before; the shade to the next line shows how
-    much of it arrives, and beside it stands the factor between the two.
+    On each line the arrow is the nudge, from the value before; where a head would be longer than
+    the nudge, a bar is left. The shade to the next line shows how much of it arrives, and beside it
+    stands the factor between the two. A bar below the lines gives their scale.
     """
     deltas = [after - before for _, before, after in steps]
     reach = max(map(abs, deltas)) or 1.0
     if ax is None:
-        _, ax = plt.subplots(figsize=(8, 0.68 * len(steps) + 0.4))
+        _, ax = plt.subplots(figsize=(8, 0.68 * len(steps) + 0.6))
     ax.set_axis_off()
-    tick = 10 ** np.floor(np.log10(reach))
-    tick *= 5 if tick * 5 <= reach else 2 if tick * 2 <= reach else 1
+    bar = 10 ** np.floor(np.log10(reach))
+    bar *= 5 if bar * 5 <= reach else 2 if bar * 2 <= reach else 1
     for row, ((name, before, _), delta) in enumerate(zip(steps, deltas, strict=True)):
         y, color = -float(row), quantity_color(name)
         ax.plot([-1.15, 1.15], [y, y], color=MUTED, lw=1, zorder=1)
-        for n in range(-int(1.1 * reach / tick), int(1.1 * reach / tick) + 1):
-            at = n * tick / reach
-            ax.plot([at, at], [y - 0.06, y + 0.06], color=MUTED, lw=1, zorder=1)
-            _say(ax, at, y - 0.12, f"{before + n * tick:.2f}".replace("-", "−"), va="top", size=9.5,
-                 color=INK if n == 0 else "#666666")  # fmt: skip
+        ax.plot([0, 0], [y - 0.1, y + 0.1], color=INK, lw=1, zorder=2.5)
+        _say(ax, 0, y - 0.12, f"{before:.2f}".replace("-", "−"), va="top", size=9.5)
         tip = delta / reach
         if abs(tip) > 0.05:
             _arrow(ax, (0, y), (tip, y), color, lw=4, mutation_scale=15)
         else:  # a head would be longer than the nudge itself
-            ax.plot([0, tip], [y, y], color=color, lw=5, zorder=2)
-        ax.plot([0], [y], "o", ms=5, color=color, zorder=3)
+            ax.plot([0, tip], [y, y], color=color, lw=7, zorder=3, solid_capstyle="butt")
         _say(ax, -1.25, y, symbol(name), color=color, ha="right", size=13)
         _say(ax, 1.25, y, f"Δ = {_signed(delta)}", color=color, ha="left")
         if row:
             _shade(ax, y, deltas[row - 1] / reach, tip)
-    ax.set(xlim=(-1.45, 1.75), ylim=(-len(steps) + 0.45, 0.3))
+    low = 0.5 - len(steps)
+    ax.plot([-1.15, -1.15 + bar / reach], [low, low], "|-", color=INK, lw=1.2, ms=8)
+    _say(ax, -1.1 + bar / reach, low, f"{bar:g} on every line", ha="left", size=9.5)
+    ax.set(xlim=(-1.45, 1.75), ylim=(low - 0.12, 0.3))
     return ax
 
 

@@ -41,6 +41,10 @@ CHAIN_SLIPS = {
     "the sigmoid is missing: the answer is a straight line in x.": _by(lambda w, b, a: w * a + b),
     "the exponent lacks its minus: σ(z) = 1/(1 + e⁻ᶻ).": _by(lambda w, b, a: sigmoid(-w * a - b)),
     "z is w · a + b, not w · (a + b).": _by(lambda w, b, a: sigmoid(w * (a + b))),
+    "the sigmoid is applied only once, at the end; every node has its own.": (
+        lambda *c: sigmoid(_by(lambda w, b, a: w * a + b)(*c))
+    ),
+    "w and b are swapped: z is w · a + b.": lambda x, w, b: _last(x, b, w),
     "the last node has no sigmoid: the answer is z, not a.": _last_z,
     "these are z and a of the last node; return a alone.": lambda *c: [_last_z(*c), _last(*c)],
     "these are the input and all activations; return the last one.": _outputs,
@@ -59,7 +63,7 @@ CHAIN_SLIPS = {
 @check(CHAIN_SLIPS)
 def check_forward_any_depth():
     """Check ``forward(x, weights, biases) -> a`` for scalar chains of one to five layers."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(5)  # inputs of either sign
     for layers, depth in (
         ("three layers", 3),
         ("one layer", 1),
@@ -83,11 +87,18 @@ SLOPE_SLIPS = {
     "step by eps to either side, not by eps/2.": lambda f, x, e: _up(f, x - e / 2, e),
     "this is the one-sided quotient; step to both sides of x.": _up,
     "this is the one-sided quotient to the left; step to both sides.": _down,
+    "this is the one-sided quotient, divided by 2 eps; step to both sides of x.": (
+        lambda *c: _up(*c) / 2
+    ),
+    "this is the one-sided quotient to the left, divided by 2 eps; step to both sides.": (
+        lambda *c: _down(*c) / 2
+    ),
     "the two points lie 2 eps apart, and you divide by eps.": lambda *c: _up(*c) + _down(*c),
     "the two points lie 2 eps apart, and you divide by 4 eps.": (
         lambda *c: (_up(*c) + _down(*c)) / 4
     ),
     "the change of f is not divided by 2 eps.": lambda f, x, e: f(x + e) - f(x - e),
+    "the change of f is divided by 2, not by 2 eps.": lambda f, x, e: (f(x + e) - f(x - e)) / 2,
     "/ 2 * eps multiplies by eps; write / (2 * eps).": (
         lambda f, x, e: (f(x + e) - f(x - e)) / 2 * e
     ),
@@ -101,7 +112,7 @@ def check_two_sided_slope():
     """Check ``slope(f, x, eps)``, the two-sided difference quotient of f at x."""
     for name, f, x, eps in (
         ("sin", np.sin, 0.3, 0.01),
-        ("cos", np.cos, 1.0, 0.01),
+        ("cos", np.cos, -1.0, 0.01),
         ("exp", np.exp, 2.0, 0.1),
     ):
         truth = (_up(f, x, eps) + _down(f, x, eps)) / 2

@@ -17,11 +17,14 @@ SIGMOID_SLIPS = {  # sentence -> what stands in place of σ'(z), here and in 04 
     "this has σ(z) where σ'(z) belongs.": sigmoid,
     "σ' was taken at a = σ(z); it belongs at z.": lambda z: sigmoid_prime(sigmoid(z)),
     "z(1 − z) is not a slope: σ' is a(1 − a) with a = σ(z).": lambda z: z * (1 - z),
+    "this has z itself where σ'(z) belongs.": lambda z: z,
+    "1 − σ(z) is only one factor of σ'(z) = σ(z)(1 − σ(z)).": lambda z: 1 - sigmoid(z),
     "that is the derivative of tanh; this node has a sigmoid.": lambda z: 1 - np.tanh(z) ** 2,
     "σ'(z) is applied twice.": lambda z: sigmoid_prime(z) ** 2,
     "the error is divided by the slope; multiply by it.": lambda z: 1 / sigmoid_prime(z),
 }
 ONE_BACK_SLIPS = slips(lambda slope, w, delta, z: w * delta * slope(z), SIGMOID_SLIPS) | {
+    "σ' was taken at w z; it belongs at z.": lambda w, delta, z: w * delta * sigmoid_prime(w * z),
     "the weight is missing: δ must cross the wire.": lambda w, delta, z: delta * sigmoid_prime(z),
     "the error of the next node is missing.": lambda w, delta, z: w * sigmoid_prime(z),
     "the factors multiply; none is added.": lambda w, delta, z: w * delta + sigmoid_prime(z),
@@ -94,6 +97,10 @@ ERROR_SLIPS = {
         "output": lambda error: error / 2
     },
     "twice the slope; the cost is *half* the squared error.": {"output": lambda error: 2 * error},
+    "BP1 has the cost where the slope of the cost, a − y, belongs.": {
+        "output": lambda error: error**2 / 2
+    },
+    "BP1 has lost the sign of a − y.": {"output": np.abs},
     **{s: {"output slope": f, "slope": _hidden(f)} for s, f in SIGMOID_SLIPS.items()},
     **{f"BP1: {s}": {"output slope": f} for s, f in SIGMOID_SLIPS.items()},
     **{f"BP2: {s}": {"slope": _hidden(f)} for s, f in SIGMOID_SLIPS.items()},
@@ -130,9 +137,17 @@ def _from_output(*chain):
 
 
 BACKPROP_SLIPS = slips(_chain, slips(backward, CHAIN_SLIPS)) | {
+    "the label is missing: BP1 begins with a − y.": lambda x, y, *wb: _chain(measured, x, 0.0, *wb),
+    "the label is added; BP1 begins with a − y.": lambda x, y, *wb: _chain(measured, x, -y, *wb),
     "the lists run from the output to the input; return the first layer first.": _from_output,
     "the two lists are swapped: return (dw, db).": lambda *chain: _chain(measured, *chain)[::-1],
 }
+
+
+def _by_layer(got) -> str | None:
+    if isinstance(got, list) and all(isinstance(g, tuple) and len(g) == 2 for g in got):
+        return "these are pairs, one per layer; return two lists, dw and db."
+    return None
 
 
 @check(BACKPROP_SLIPS, returns="dw, db")
@@ -143,7 +158,13 @@ def check_backprop_1d():
     """
     rng = np.random.default_rng(3)
     for nodes, depth in (("three nodes", 3), ("one node", 1), ("two nodes", 2), ("five nodes", 5)):
-        x, y = float(rng.normal(1, 0.3)), float(rng.integers(2))
-        case = x, y, rng.normal(size=depth).tolist(), rng.normal(size=depth).tolist()
+        # A label that is neither 0 nor 1: with y = 0, say, a alone would pass for a - y.
+        case = (
+            float(rng.normal()),
+            float(rng.normal()),
+            rng.normal(size=depth).tolist(),
+            rng.normal(size=depth).tolist(),
+        )
+        yield case, _by_layer, f"with {nodes},"
         yield case, _chain(measured, *case), f"with {nodes},"
     yield "Correct: chains of one, two, three and five nodes agree with a nudge."

@@ -31,12 +31,12 @@ def forward(x, weights, biases):
     return sigmoid(weights[-1] * forward(x, weights[:-1], biases[:-1]) + biases[-1])
 
 
-def backprop_1d(x, y, weights, biases, *, slope=sigmoid_prime, factor=1):
+def backprop_1d(x, y, weights, biases, *, slope=sigmoid_prime, output=lambda a, y: a - y):
     a, z = [x], []
     for w, b in zip(weights, biases, strict=True):
         z.append(w * a[-1] + b)
         a.append(sigmoid(z[-1]))
-    delta = factor * (a[-1] - y) * slope(z[-1])
+    delta = output(a[-1], y) * slope(z[-1])
     dw, db = [delta * a[-2]], [delta]
     for k in range(len(weights) - 2, -1, -1):
         delta = weights[k + 1] * delta * slope(z[k])
@@ -551,8 +551,16 @@ WRONG = {
     ],
     "backprop_1d": [
         (partial(backprop_1d, slope=lambda z: sigmoid_prime(sigmoid(z))), "db[2]: σ' was taken at"),
-        (partial(backprop_1d, factor=0.5), "db[2]: half the slope; does a ½ remain"),
-        (partial(backprop_1d, factor=2), "the cost is *half* the squared error"),
+        (partial(backprop_1d, output=lambda a, y: (a - y) / 2), "db[2]: half the slope; does a ½"),
+        (partial(backprop_1d, output=lambda a, y: 2 * (a - y)), "the cost is *half* the squared"),
+        (partial(backprop_1d, output=lambda a, y: a), "db[2]: the label is missing"),
+        (partial(backprop_1d, output=lambda a, y: a + y), "db[2]: the label is added"),
+        (partial(backprop_1d, output=lambda a, y: abs(a - y)), "BP1 has lost the sign of a − y."),
+        (partial(backprop_1d, output=lambda a, y: (a - y) ** 2 / 2), "BP1 has the cost where the"),
+        (partial(backprop_1d, output=lambda a, y: a * (1 - y)), "db[2] is "),
+        (partial(backprop_1d, output=lambda a, y: a - y**2), "db[2] is "),
+        (lambda x, *c: backprop_1d(abs(x), *c), "with one node, db[0] is"),
+        (lambda *c: list(zip(*backprop_1d(*c), strict=True)), "these are pairs, one per layer"),
         (lambda *c: ([9.5, *backprop_1d(*c)[0][1:]], backprop_1d(*c)[1]), "dw[0] is 9.5, expected"),
         (lambda x, y, w, b: (w[1], b[:1]), "with three nodes, db must be a list of length 3."),
         (without_small_slope, "with five nodes, dw[0] is 0, expected"),
