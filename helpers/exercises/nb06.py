@@ -7,7 +7,7 @@ import numpy as np
 
 from helpers.exercises.nb01 import sigmoid
 from helpers.exercises.nb02 import SIGMOID_SLIPS, sigmoid_prime
-from helpers.exercises.verdict import Verdict, check, memory_below, slips
+from helpers.exercises.verdict import Verdict, check, difference, memory_below, slips
 
 RIGHT = {"forward": "ij,nj->ni", "back": "ij,ni->nj", "bias": "ni->i", "weights": "ni,nj->ij"}
 SUBSCRIPT_SLIPS = {  # sentence -> the subscripts that do it; all of them fit a square layer
@@ -43,6 +43,8 @@ def _products(subscripts, W, A, Delta):
     operands = {"forward": (W, A), "back": (W, Delta), "bias": (Delta,), "weights": (Delta, A)}
     if not isinstance(specs, Mapping) or specs.keys() != operands.keys():
         return specs
+    if not all(isinstance(spec, str) for spec in specs.values()):
+        raise TypeError("write each subscript as a text such as 'ij,j->i'")
     try:
         return {job: np.einsum(spec := specs[job], *operands[job]) for job in operands}
     except (TypeError, ValueError) as error:
@@ -73,8 +75,8 @@ ERROR_SLIPS = slips(lambda slope, W, D, Z: D @ W * slope(Z), SIGMOID_SLIPS) | {
     "the result is transposed: rows must be samples.": lambda W, D, Z: (D @ W * sigmoid_prime(Z)).T,
     "W is transposed: it fits here only because this layer is square. Which letters stand side by "
     "side?": lambda W, D, Z: D @ W.T * sigmoid_prime(Z),
-    "* and @ have the same rank and run from left to right: put the matrix product in "
-    "parentheses.": lambda W, D, Z: sigmoid_prime(Z) * D @ W,
+    "the slope multiplies before W: first the product with W, then σ'(Z). (* and @ have the same "
+    "rank: parentheses.)": lambda W, D, Z: sigmoid_prime(Z) * D @ W,
     "too small by the factor N.": lambda W, D, Z: D @ W * sigmoid_prime(Z) / len(Z),
     "are the paths averaged instead of added?": lambda W, D, Z: D @ W * sigmoid_prime(Z) / len(W),
 }
@@ -110,15 +112,19 @@ NORM_SLIPS = {
 }
 
 
+def _one_by_one(Delta, A) -> np.ndarray:
+    return np.array([_norm(np.outer(delta, a)) for delta, a in zip(Delta, A, strict=True)])
+
+
 @check(NORM_SLIPS)
 def check_gradient_norms():
     """Check ``gradient_norms(Delta, A) -> (N,)``, the norm of each sample's outer product."""
     rng = np.random.default_rng(63)
     for N, n_out, n_in in ((3, 3, 3), (5, 4, 2), (1, 1, 6)):
         Delta, A = rng.normal(size=(N, n_out)), rng.normal(size=(N, n_in))
-        truth = [_norm(np.outer(delta, a)) for delta, a in zip(Delta, A, strict=True)]
-        yield (Delta, A), np.array(truth), f"with Delta {Delta.shape} and A {A.shape},"
+        yield (Delta, A), _one_by_one(Delta, A), f"with Delta {Delta.shape} and A {A.shape},"
     Delta, A = rng.normal(size=(2, 200, 50))  # the stack takes 50 times as much memory as A
-    with memory_below(25 * A.nbytes, "the norms are right, but you build the stack.") as truth:
-        yield (Delta, A), truth, f"with {len(A)} samples,"
-    yield "Correct: three batches agree with outer products made one by one."
+    want = _one_by_one(Delta, A)
+    with memory_below(25 * A.nbytes, "the norms are right, but you build the stack.") as lean:
+        yield (Delta, A), lambda got: difference(got, want, {}) or lean(got), "with 200 samples,"
+    yield "Correct: four batches agree with outer products made one by one."

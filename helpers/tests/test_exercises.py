@@ -4,6 +4,7 @@ import inspect
 import tracemalloc
 from functools import partial, wraps
 from itertools import pairwise
+from types import FunctionType
 
 import numpy as np
 import pytest
@@ -126,8 +127,22 @@ def gradient(p, X, Y, *, slope=lambda H: 1 - H**2, scale=1.0):
     return {"U": scale * Delta.T @ X, "c": scale * Delta.sum(axis=0), "v": H.T @ residual}
 
 
-def mystery(p, X, Y):
+def same_bug(p, X, Y):
     return gradient(p, X, Y, slope=lambda H: 1 - H)
+
+
+def mystery(p, X, Y):
+    return same_bug(p, X, Y)
+
+
+mystery.source, mystery.change = "Delta = 1 - H\n", ["1 - H**2", "1 - H"]
+
+
+def from_text(source, change):
+    """Return a gradient of the mystery's very code, with the marks of a planted one."""
+    suspected = FunctionType(mystery.__code__, globals())
+    suspected.source, suspected.change = source, change
+    return suspected
 
 
 def check_mystery(suspect) -> Verdict:
@@ -143,6 +158,11 @@ def check_mystery(suspect) -> Verdict:
 def planted(gradient):
     """Return an answer to the mystery, a function without arguments that returns a gradient."""
     return lambda: gradient
+
+
+def once(gradient):
+    """Return an answer that can be asked only once."""
+    return partial(next, iter([gradient]))
 
 
 SUBSCRIPTS = {"forward": "ij,nj->ni", "back": "ij,ni->nj", "bias": "ni->i", "weights": "ni,nj->ij"}
@@ -271,7 +291,11 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
     "collapse": [collapse, collapse_from_the_end],
     "backprop_loops": [backprop, backprop_by_columns],
     "backprop_linear_output": [straight, straight_by_columns],
-    "mystery_bug": [planted(lambda p, X, Y: mystery(p, X, Y))],
+    "mystery_bug": [
+        planted(same_bug),
+        planted(from_text("Delta = 1 - H\n", ("H**2", "H"))),
+        once(from_text("Delta = 1 - H\n", ("1 - H**2", "1 - H"))),
+    ],
     "subscripts": [lambda: SUBSCRIPTS, lambda: OTHER],
     "errors_back": [
         lambda W, D, Z: (W.T @ D.T).T * sigmoid_prime(Z),
@@ -611,11 +635,25 @@ WRONG = {
     "mystery_bug": [
         (planted(gradient), "no bug is planted"),
         (planted(mystery), "this is the mystery itself"),
+        (planted(lambda *c: mystery(*c)), "at the point given, your function runs the mystery"),
+        (
+            planted(partial(mystery)),
+            "your function runs the mystery, or a copy of it; plant the",
+        ),
+        (
+            planted(from_text("Delta = 1 - H\n", ("Delta", "Delta"))),
+            "of two different texts; plant",
+        ),
+        (planted(from_text("Delta = 1 - H\n", mystery.change)), "a change is a pair (old, new)"),
+        (planted(from_text("D = 1 - H\n", ("Delta", "D"))), "not the correct gradient with one"),
         (planted(("old", "new")), "suspect returns an object of type tuple; return a function of"),
-        (planted(lambda *c: mystery(*c) | {"U": gradient(*c)["U"]}), "your bug spoils c; the myst"),
+        (
+            planted(lambda *c: same_bug(*c) | {"U": gradient(*c)["U"]}),
+            "your bug spoils c; the myst",
+        ),
         (planted(partial(gradient, scale=2)), "spoilt, but in another way. U[0, 0] is "),
-        (planted(lambda *c: mystery(*c) | {"c": [[1.0], [2.0]]}), "c is an array of shape (2, 1)"),
-        (planted(lambda *c: list(mystery(*c))), "must return a dict with the names U, c, v"),
+        (planted(lambda *c: same_bug(*c) | {"c": [[1.0], [2.0]]}), "c is an array of shape (2, 1)"),
+        (planted(lambda *c: list(same_bug(*c))), "must return a dict with the names U, c, v"),
     ],
     "subscripts": [
         (lambda: ["ij,nj->ni"], "return a dict with the names forward, back, bias, weights."),
@@ -625,12 +663,17 @@ WRONG = {
         (spec(weights="in,nj->ij"), "the letters of Delta are exchanged"),
         (spec(forward="ij,nj->in"), "the result is transposed"),
         (spec(bias="ni->"), "bias is a plain number, expected an array of shape (3,)"),
+        (spec(bias=0), "write each subscript as a text such as 'ij,j->i'"),
         (spec(weights="ni->i"), "einsum refuses 'ni->i': fewer operands"),
         (spec(forward="ijk,nj->ni"), "einsum refuses 'ijk,nj->ni': einstein sum"),
     ],
     "errors_back": [(lambda W, D, Z: W @ D, "N = 4 and W_next (3, 3), your function raises Value")],
     "gradient_norms": [
         (lambda D, A: np.linalg.norm(D[:, :, None] * A[:, None], axis=(1, 2)), "build the stack"),
+        (
+            lambda D, A: RIGHT["gradient_norms"][0](D, A) if len(A) < 99 else np.zeros(3),
+            "with 200 samples, the answer is an array of shape (3,), expected",
+        ),
     ],
     "binary_cross_entropy": [
         (unstable, "at logits [ 1000. -1000.] the answer is nan; e¹⁰⁰⁰ must never be formed"),
