@@ -36,18 +36,20 @@ PENALTY_SLIPS = slips(_l2, WEIGHT_SLIPS) | {
 @check(PENALTY_SLIPS)
 def check_l2_gradients():
     """Check ``l2_gradients(grads, params, strength)``: penalised weights, untouched biases."""
-    rng, strength = np.random.default_rng(8), 0.3
+    rng = np.random.default_rng(8)
     shapes = {"W1": (3, 4), "b1": 3, "W2": (2, 3), "b2": 2}
     params = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     grads = {name: rng.normal(size=shape) for name, shape in shapes.items()}
 
-    def penalised(p):
-        # The gradient of sum(g·p) is g: a stand-in for C, whatever C was.
-        linear = sum(np.sum(grads[name] * p[name]) for name in p)
-        return linear + strength / 2 * sum(np.sum(p[name] ** 2) for name in ("W1", "W2"))
+    for strength in (0.3, 0.05):
 
-    truth = numerical_gradient(penalised, params, method="complex")
-    yield (grads, params, strength), truth, f"with strength {strength},"
+        def penalised(p, strength=strength):
+            # The gradient of sum(g·p) is g: a stand-in for C, whatever C was.
+            linear = sum(np.sum(grads[name] * p[name]) for name in p)
+            return linear + strength / 2 * sum(np.sum(p[name] ** 2) for name in ("W1", "W2"))
+
+        truth = numerical_gradient(penalised, params, method="complex")
+        yield (grads, params, strength), truth, f"with strength {strength},"
     yield "Correct: the four arrays agree with a complex step, biases included."
 
 
@@ -90,6 +92,12 @@ def _wrong_mask(mask: np.ndarray, keep: float, A: np.ndarray, thinned: np.ndarra
     if abs(share - keep) > spread:
         hint = " keep is the probability to stay." if abs(share - (1 - keep)) <= spread else ""
         return f"a share of {share:.3f} is kept, expected about {keep}.{hint}"
+    different = [np.unique(mask, axis=axis).shape[axis] for axis in (0, 1)]  # rows, columns
+    if 0 < share < 1 and different != list(A.shape):
+        return "some images or nodes share their draws; draw a number for each activation."
+    apart = np.abs(np.mean(mask[A > np.median(A)] != 0) - np.mean(mask[A < np.median(A)] != 0))
+    if max(apart, *np.abs((mask != 0).mean(axis=0) - share)) > max(4 * spread, 0.12) * (keep < 1):
+        return "what is kept depends on the activation or its place; draw for each alike."
     if not scaled(mask):
         shown = ", ".join(f"{value:.4g}" for value in np.unique(mask)[:4])
         return f"the mask holds {shown}, expected 0 and 1/keep = {1 / keep:.4g} only."

@@ -36,6 +36,9 @@ LOOKUP_SLIPS = {
         "between the last pixel and the paper there is a straight line, not a jump.": (
             lambda ink, places: np.interp(places, np.arange(len(ink)), ink, left=0, right=0)
         ),
+        "all places are one too far to the right.": lambda ink, places: np.interp(
+            places + 1, np.arange(-1, len(ink) + 1), [0.0, *ink, 0.0]
+        ),
         "the rim moves all places by one: look up places + 1.": lambda ink, places: np.interp(
             places - 1, np.arange(-1, len(ink) + 1), [0.0, *ink, 0.0]
         ),

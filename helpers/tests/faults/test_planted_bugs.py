@@ -89,7 +89,7 @@ BUGS = """
 14 | fractions exchanged along a row | upper = (1 - u) * ink[at] + u * ink[at + 1] -> upper = u * ink[at] + (1 - u) * ink[at + 1]
 14 | rows exchanged | return (1 - v) * upper + v * lower -> return v * upper + (1 - v) * lower
 14 | lower right taken from above | u * ink[at + wide + 1] -> u * ink[at + 1]
-14 | rim forgotten | np.clip(place + 1 + D, 0, side + 0.999) -> np.clip(place + D, 0, side + 0.999)
+14 | rim forgotten | np.clip(place + 1 + D, 0, side + 1) -> np.clip(place + D, 0, side + 1)
 14 | mask forgotten | (Delta2 @ p["W2"]) * (Z1 > 0) -> Delta2 @ p["W2"]
 14 | bias averaged | "b1": Delta1.sum(axis=0) -> "b1": Delta1.mean(axis=0)
 """.strip().splitlines()
