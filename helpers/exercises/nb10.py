@@ -95,8 +95,9 @@ def _wrong_mask(mask: np.ndarray, keep: float, A: np.ndarray, thinned: np.ndarra
     different = [np.unique(mask, axis=axis).shape[axis] for axis in (0, 1)]  # rows, columns
     if 0 < share < 1 and different != list(A.shape):
         return "some images or nodes share their draws; draw a number for each activation."
-    apart = np.abs(np.mean(mask[A > np.median(A)] != 0) - np.mean(mask[A < np.median(A)] != 0))
-    if max(apart, *np.abs((mask != 0).mean(axis=0) - share)) > max(4 * spread, 0.12) * (keep < 1):
+    kept, middle = mask != 0, np.median(A)
+    apart = abs(kept[A > middle].mean() - kept[A < middle].mean())
+    if max(apart, *abs(kept.mean(axis=0) - share)) > max(4 * spread, 0.12):
         return "what is kept depends on the activation or its place; draw for each alike."
     if not scaled(mask):
         shown = ", ".join(f"{value:.4g}" for value in np.unique(mask)[:4])
