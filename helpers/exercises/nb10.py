@@ -96,7 +96,7 @@ def _wrong_mask(mask: np.ndarray, keep: float, A: np.ndarray, thinned: np.ndarra
     if 0 < share < 1 and different != list(A.shape):
         return "some images or nodes share their draws; draw a number for each activation."
     kept, middle = mask != 0, np.median(A)
-    apart = abs(kept[A > middle].mean() - kept[A < middle].mean())
+    apart = abs(kept[A - middle > 0].mean() - kept[A - middle < 0].mean())
     if max(apart, *abs(kept.mean(axis=0) - share)) > max(4 * spread, 0.12):
         return "what is kept depends on the activation or its place; draw for each alike."
     if not scaled(mask):
