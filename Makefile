@@ -60,7 +60,7 @@ execute: environment  ## re-execute the notebooks in place and clean them; NB=10
 sweep: environment  ## run NB=10_mnist over GRID="hidden_units=32,128 learning_rate=0.003,0.01"; WORKERS=2 or SCHEDULER=tcp://…
 	@$(PY) .ci/commands.py sweep $(NB) $(PARAMS) --grid $(GRID) $(SCHEDULER:%=--scheduler %) $(WORKERS:%=--jobs %) $(PLACE)
 
-bench: environment  ## time the code of notebook 12 against the frameworks installed, with one thread and with all; writes runs/bench.json
+bench: environment  ## time the code of notebooks 08, 12 and 14 against the frameworks installed, with one thread and with all; writes runs/bench.json
 	@$(PY) .ci/bench.py
 
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one

@@ -480,6 +480,8 @@ def versions() -> dict[str, str]:
 
 def main() -> int:
     """Race, print the tables and write them down; return the exit status."""
+    distorted = run_notebook("14_how_far", {"epochs": 1}, RUNS / "bench").metrics
+    ratio = distorted["distorted_over_plain"]
     reports = [in_its_own_process(threads) for threads in sorted({1, CPU_COUNT})]
     machine = {"processor": processor(), "cores": CPU_COUNT, "system": platform.platform(),
                "python": platform.python_version()}  # fmt: skip
@@ -489,8 +491,6 @@ def main() -> int:
     for report in reports:
         print(f"\nthreads: {report['threads']}")
         print(pd.DataFrame(report["ratios"]).astype(float).round(2).to_string(na_rep=""))
-    distorted = run_notebook("14_how_far", {"epochs": 1}, RUNS / "bench").metrics
-    ratio = distorted["distorted_over_plain"]
     print(f"\nepoch with distortions, times one without, ours, one thread: {ratio:.2f}")
     if MISSING:
         print(f"\nmissing, not installed: {', '.join(MISSING)}")

@@ -19,15 +19,18 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import nbformat
 from nbconvert.exporters import SlidesExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
-from playwright.sync_api import Browser, Error, sync_playwright
 
 import editions
 from helpers.runs import ROOT, notebook_names, notebook_path
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 CI = Path(__file__).parent
 BUILD = ROOT / "build"
@@ -153,8 +156,13 @@ def build_book(paths: Sequence[Path], target: Path, browser: Browser | None = No
     `browser` is one of playwright's; if there is none, a Chromium or Chrome is started.
     """
     if browser is None:
-        with sync_playwright() as playwright:
-            return build_book(paths, target, playwright.chromium.launch(**installed_browser()))
+        from playwright.sync_api import Error, sync_playwright
+
+        try:
+            with sync_playwright() as playwright:
+                return build_book(paths, target, playwright.chromium.launch(**installed_browser()))
+        except Error as error:
+            raise OSError(str(error)) from error
     run_sphinx("singlehtml", paths, target / "html")
     page, book = browser.new_page(), target / "backpropagation.pdf"
     page.goto((target / "html" / "README.html").as_uri())
@@ -192,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         paths = [notebook_path(name) for name in options.names or notebook_names()]
         target.mkdir(parents=True, exist_ok=True)
         page = build(paths, target)
-    except (ValueError, OSError, Error) as error:
+    except (ValueError, OSError) as error:
         print(f"{options.kind}: {error}", file=sys.stderr)
         return 1
     print(f"{time.perf_counter() - started:.0f} s; begin with {os.path.relpath(page)}")

@@ -124,10 +124,10 @@ def _layers(values: Sequence | None, n: int) -> list[np.ndarray | None]:
     return [None if v is None else np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
 
 
-def _places(sizes: Sequence[int], dx: float = _DX, dy: float = _DY) -> list[np.ndarray]:
+def _places(sizes: Sequence[int], dy: float = _DY) -> list[np.ndarray]:
     """Return the node centres of each layer, ``(n_l, 2)``, the first node on top."""
     return [
-        np.column_stack([np.full(n, layer * dx), dy * ((n - 1) / 2 - np.arange(n))])
+        np.column_stack([np.full(n, layer * _DX), dy * ((n - 1) / 2 - np.arange(n))])
         for layer, n in enumerate(sizes)
     ]
 
@@ -190,7 +190,7 @@ def network(
     deltas: Sequence | None = None,  # errors (n_l,), None where the walk back has not arrived
     updates: Sequence | None = None,  # arrays (n_l, n_{l-1})
     arriving: int | None = None,  # the layer that is being reached
-    highlight: tuple[int, ...] | None = None,  # (layer, node) or (layer, node, incoming node)
+    highlight: tuple[int, int, int] | None = None,  # a wire: (layer, node, incoming node)
     numbers: bool | None = None,  # by default where they fit, on a drawing of its own
     ax: Axes | None = None,
 ) -> Axes:
@@ -200,7 +200,7 @@ def network(
     lights in green what reaches a layer; ``deltas`` in red, from right to left, what the errors
     send back, shades and widths in parts of the largest of the layer; ``updates`` in blue what each
     weight gets. Every list may begin with None for layer 0, as in the notebooks. Numbers stand at
-    a chain itself, else in matrices below, and at the one node or wire that is highlighted.
+    a chain itself, else in matrices below, and at the one wire that is highlighted.
     """
     net = _Net(weights, biases, activations, deltas, updates, arriving)
     if numbers is None:
@@ -214,10 +214,10 @@ def network(
     for layer in range(1, len(net.sizes)):
         _bundle(ax, net, layer)
     for layer, centres in enumerate(net.at):
-        _layer(ax, net, layer, centres, named, numbers, highlight)
+        _layer(ax, net, layer, centres, named, numbers)
     if net.back:
         _cost(ax, net)
-    if highlight is not None and len(highlight) == 3:
+    if highlight is not None:
         _point_at_wire(ax, net, *highlight, half)
     if numbers:
         (_chain_numbers if net.chain else _tables)(ax, net, -half - 0.65, highlight)
@@ -246,14 +246,14 @@ def _bundle(ax: Axes, net: _Net, layer: int, only=None) -> None:
         )  # fmt: skip
 
 
-def _layer(ax: Axes, net: _Net, layer, centres, named, numbers, highlight) -> None:
+def _layer(ax: Axes, net: _Net, layer, centres, named, numbers) -> None:
     """Draw the nodes of a layer, named inside where there is room, else above."""
     letter, values, color, shares = net.node(layer)
     shade = COLORS["a"] if layer and letter == "a" else color
     for node, centre in enumerate(centres):
         text = _name(letter, layer, node if len(centres) > 1 else None)
         error_of_chain = net.chain and letter == r"\delta"  # as dark as its rim: no dashes to see
-        here = (numbers and net.chain) or error_of_chain or highlight == (layer, node)
+        here = (numbers and net.chain) or error_of_chain
         value = _number(values[node]) if values is not None and here else ""
         negative = values is not None and values[node] < 0 and not error_of_chain
         _node(
@@ -279,7 +279,7 @@ def _point_at_wire(ax: Axes, net: _Net, layer: int, j: int, k: int, half: float)
     x, y = tail + 0.42 * (head - tail)
     ax.plot([x, x], [y, half + 0.08], color=INK, lw=1, zorder=2.5)
     ax.plot([x], [y], "o", color=INK, ms=5, zorder=2.6)
-    text = rf"$w^{{{layer}}}_{{{j}{k}}}$ = {_number(net.wires(layer)[0][j, k])}"
+    text = rf"$w^{{{layer}}}_{{{j}{k}}}$ = {_number(net.W[layer][j, k])}"
     _say(ax, x, half + 0.12, text, color=COLORS["weights"], size=12.5, va="bottom")
 
 
@@ -310,7 +310,7 @@ def _tables(ax: Axes, net: _Net, top: float, highlight) -> None:
         depth = 0.75 * matrix / net.scale
         fills = [[_tint(SIGNED[int(v >= 0)], abs(v)) for v in row] for row in depth]
         bold = np.zeros(matrix.shape, bool)
-        if highlight is not None and highlight[0] == layer and len(highlight) == 3:
+        if highlight is not None and highlight[0] == layer:
             bold[highlight[1:]] = True
         left = middle - matrix.shape[1] * width / 2
         _cells(ax, left, top, matrix, MUTED, fills=fills, bold=bold)
@@ -325,9 +325,7 @@ def _tables(ax: Axes, net: _Net, top: float, highlight) -> None:
             _say(ax, layer * _DX, top + 0.06, name, color=COLORS[kind], va="bottom")
 
 
-def backward_pass(
-    weights: Sequence, activations: Sequence, deltas: Sequence, *, size: tuple | None = None
-) -> np.ndarray:
+def backward_pass(weights: Sequence, activations: Sequence, deltas: Sequence) -> np.ndarray:
     """Draw the network with its activations, then once for every layer the errors reach.
 
     Takes the lists of `network`; returns the Axes, two a row, in the order of the walk.
@@ -335,7 +333,7 @@ def backward_pass(
     last = len(activations) - 1
     deltas = _layers(deltas, last)
     rows = (last + 2) // 2
-    _, axes = plt.subplots(rows, 2, figsize=size or (8, 2.25 * rows), squeeze=False)
+    _, axes = plt.subplots(rows, 2, figsize=(8, 2.25 * rows), squeeze=False)
     network(weights, None, activations, ax=axes[0, 0])
     titles = ["forward: every node keeps what it holds", rf"BP1: the cost gives $\delta^{last}$"]
     titles += [rf"BP2: $W^{{{n}\top}}$ carries it to $\delta^{n - 1}$" for n in range(last, 1, -1)]
@@ -383,7 +381,7 @@ def four_equations(
     for layer in range(1, last + 1):
         _bundle(ax, faint, layer, only=~shown if layer == back else None)
     for layer, centres in enumerate(net.at):
-        _layer(ax, net, layer, centres, True, False, None)
+        _layer(ax, net, layer, centres, True, False)
     _bundle(ax, net, back, only=shown)
     _wire(ax, tail, head, 0.8, COLORS["weights"], negative=net.W[back - 1][-1, -1] < 0)
     _cost(ax, net)
@@ -473,7 +471,7 @@ def augmented_network(weights: Sequence, biases: Sequence, *, ax: Axes | None = 
         _say(ax, right + width / 2, top + 0.06, f"$b^{{{layer}}}$", color=COLORS["biases"],
              va="bottom")  # fmt: skip
     for layer, centres in enumerate(net.at):
-        _layer(ax, net, layer, centres, True, False, None)
+        _layer(ax, net, layer, centres, True, False)
     return ax
 
 

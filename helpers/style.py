@@ -55,7 +55,6 @@ def use() -> None:
     mpl.rc("font", size=10.5)
     mpl.rc("axes", titlesize=11.5, titleweight="bold", titlelocation="left")
     mpl.rc("axes", edgecolor=INK, labelcolor=INK, grid=True, axisbelow=True)
-    mpl.rc("axes", unicode_minus=True)
     mpl.rc("axes.spines", top=False, right=False)
     mpl.rc("grid", color="#E4E4E4", linewidth=0.8)
     mpl.rc(("text", "xtick", "ytick"), color=INK)

@@ -1,7 +1,9 @@
 """Checks of notebook 11: two pullbacks, the walk back through a graph, and training on the tape."""
 
 import numpy as np
+from scipy.special import softmax
 
+from helpers.exercises.nb01 import sigmoid
 from helpers.exercises.verdict import check, slips
 from helpers.gradcheck import numerical_gradient
 
@@ -35,20 +37,17 @@ def check_tanh_pullback():
     yield "Correct: three shapes agree with a complex step."
 
 
-def _softmax(Z):
-    E = np.exp(Z - Z.max(axis=1, keepdims=True))
-    return E / E.sum(axis=1, keepdims=True)
-
-
 @check(
     {
-        "this is the softmax alone; times the bar g of the result.": lambda Z, g: _softmax(Z),
+        "this is the softmax alone; times the bar g of the result.": lambda Z, g: softmax(
+            Z, axis=1
+        ),
         "g stretched to all columns is the pullback of a sum; each entry counts by its softmax.": (
             lambda Z, g: g + 0 * Z
         ),
         "the exponentials are not divided by their sum.": lambda Z, g: g * np.exp(Z),
         "this is the diagonal of the softmax's Jacobian; lse itself has the slope softmax.": (
-            lambda Z, g: g * _softmax(Z) * (1 - _softmax(Z))
+            lambda Z, g: g * softmax(Z, axis=1) * (1 - softmax(Z, axis=1))
         ),
         "the sum must run over each row, not over all entries.": (
             lambda Z, g: g * np.exp(Z) / np.exp(Z).sum()
@@ -84,6 +83,7 @@ def _walk(rule, order, parents, factors):
 
 WALK_SLIPS = {  # sentence -> what is kept of (so far, bar of the result, factor)
     "where two arrows leave a circle only one is kept: paths add.": lambda old, g, f: g * f,
+    "only the first path to each name counts: paths add.": lambda old, g, f: old or g * f,
     "the factors on the arrows are not used.": lambda old, g, f: old + g,
     "the bar of the result is missing: only the factor of the last arrow is added.": (
         lambda old, g, f: old + f
@@ -104,19 +104,10 @@ def _recursion(order, parents, factors):
     return bars
 
 
-def _first_path(order, parents, factors):
-    bars = {order[-1]: 1.0}
-    for name in reversed(order):
-        for parent, factor in zip(parents[name], factors[name], strict=True):
-            bars.setdefault(parent, bars[name] * factor)
-    return bars
-
-
 ORDER_SLIPS = {
     "a bar is passed on before it is complete: wait for all that was made from the name.": (
         _recursion
     ),
-    "only the first path to each name counts: paths add.": _first_path,
 }
 
 
@@ -148,13 +139,9 @@ def _forward(source, order, parents, factors) -> float:
     return dots[order[-1]]
 
 
-def _sigmoid(z):
-    return 1 / (1 + np.exp(-z))
-
-
 def _cost(p, X, Y):
-    A1 = _sigmoid(X @ p["W1"].T + p["b1"])
-    return 0.5 * np.sum((_sigmoid(A1 @ p["W2"].T + p["b2"]) - Y) ** 2) / len(X)
+    A1 = sigmoid(X @ p["W1"].T + p["b1"])
+    return 0.5 * np.sum((sigmoid(A1 @ p["W2"].T + p["b2"]) - Y) ** 2) / len(X)
 
 
 def _trained(rule, p, X, Y, rate, epochs):
