@@ -439,14 +439,11 @@ def outline(
 
 def _graph_layout(names: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, tuple]:
     """Return ``name -> (x, y, radius, lean)``; what nothing leads to hangs above what it feeds."""
-    depth = {names[0]: 0}
-    for name in names:
-        if before := [depth[s] for s, t in edges if t == name and s in depth]:
-            depth[name] = 1 + max(before)
-    layout = {name: (1.4 * column, 0.0, 0.4, 0) for name, column in depth.items()}
-    for name in [name for name in names if name not in depth]:
+    chain = [names[0], *(name for name in names if any(name == target for _, target in edges))]
+    layout = {name: (1.4 * column, 0.0, 0.4, 0) for column, name in enumerate(chain)}
+    for name in [name for name in names if name not in chain]:
         fed = next(t for s, t in edges if s == name)
-        siblings = [s for s, t in edges if t == fed and s not in depth]
+        siblings = [s for s, t in edges if t == fed and s not in chain]
         offset = 0.74 * (siblings.index(name) - (len(siblings) - 1) / 2)
         layout[name] = (layout[fed][0] + offset, 1.25, 0.36, np.sign(offset))
     return layout
