@@ -34,10 +34,9 @@ def _number(value: float) -> str:
 
 def _canvas(ax: Axes | None, xlim: tuple, ylim: tuple, unit: float = _UNIT) -> Axes:
     """Return an empty, equal-scaled Axes that shows the given ranges."""
-    if ax is None:
-        unit = min(unit, 8.0 / (xlim[1] - xlim[0]))
-        size = unit * (xlim[1] - xlim[0]), unit * (ylim[1] - ylim[0]) + 0.3  # for a title
-        _, ax = plt.subplots(figsize=size)
+    width, height = np.ptp(xlim), np.ptp(ylim)
+    unit = min(unit, 8.0 / width)
+    ax = ax or plt.subplots(figsize=(unit * width, unit * height + 0.3))[1]  # for a title
     ax.set(aspect="equal", xlim=xlim, ylim=ylim)
     ax.set_axis_off()
     return ax
@@ -518,8 +517,7 @@ def number_lines(
     """
     deltas = [after - before for _, before, after in steps]
     reach = max(map(abs, deltas)) or 1.0
-    if ax is None:
-        _, ax = plt.subplots(figsize=(8, 0.68 * len(steps) + 0.6))
+    ax = ax or plt.subplots(figsize=(8, 0.68 * len(steps) + 0.6))[1]
     for row, ((name, before, _), delta) in enumerate(zip(steps, deltas, strict=True)):
         y, color, tip = -float(row), quantity_color(name), delta / reach
         ax.plot([-1.15, 1.15], [y, y], color=MUTED, lw=1, zorder=1)
