@@ -37,12 +37,6 @@ COST_SLIPS = {
     "z is taken for a probability; that is ŷ = σ(z).": (
         lambda z, y: -np.mean(y * np.log(z) + (1 - y) * np.log(1 - z))
     ),
-    "this is the cost in log10; take the natural logarithm, np.log.": (
-        lambda z, y: _costs(z, y).mean() / np.log(10)
-    ),
-    "this is the cost in log2; take the natural logarithm, np.log.": (
-        lambda z, y: _costs(z, y).mean() / np.log(2)
-    ),
 }
 
 
@@ -80,15 +74,12 @@ SOFTMAX_SLIPS = {
     "ŷₖ in front is missing.": lambda P, V: V - _rows(P * V),
     "the sum is added to V; subtract it.": lambda P, V: P * (V + _rows(P * V)),
     "the sum lacks ŷ: it runs over ŷⱼvⱼ.": lambda P, V: P * (V - _rows(V)),
-    "the sum must be multiplied by ŷₖ.": lambda P, V: P * V - _rows(P * V),
-    "take the sum over the classes, no mean.": lambda P, V: P * (V - _rows(P * V) / len(P.T)),
     "the sum runs over the samples, not classes.": lambda P, V: P * (V - (P * V).sum(axis=0)),
     "the sum runs over the batch; each row has its own.": lambda P, V: P * (V - (P * V).sum()),
     "the sums belong to rows, and they are laid along columns: keepdims=True.": (
         lambda P, V: P * (V - (P * V).sum(axis=1))
     ),
     "P @ V.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - P @ V.T),
-    "V @ P.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - V @ P.T),
     "too small by the factor N.": lambda P, V: P * (V - _rows(P * V)) / len(P),
 }
 

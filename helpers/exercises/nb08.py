@@ -26,7 +26,6 @@ SOFTMAX_SLIPS = {
     "each column adds up to 1; the probabilities of a sample, a row, must: axis=1.": (
         lambda Z: np.exp(Z - np.logaddexp.reduce(Z, axis=0))
     ),
-    "these are the logarithms of the probabilities.": lambda Z: np.log(_softmax(Z)),
     "these are the differences; a sigmoid is missing.": lambda Z: Z - Z[:, ::-1],
 }
 
@@ -76,7 +75,6 @@ VELOCITY_SLIPS = {
         lambda v, mu, slope: mu * v - slope(0 * v)
     ),
     "the look goes backward, to −momentum · v.": lambda v, mu, slope: mu * v - slope(-mu * v),
-    "the look goes too far: only momentum · v stays.": lambda v, mu, slope: mu * v - slope(v),
     "the velocity does not decay: multiply by momentum.": lambda v, mu, slope: v - slope(mu * v),
     "the slope counts in full here, not with 1 − momentum as in a running mean.": (
         lambda v, mu, slope: mu * v - (1 - mu) * slope(mu * v)
