@@ -55,17 +55,6 @@ def _nudging(loss: Loss, params: Params, name: str, index: tuple[int, ...]) -> C
     return lambda eps: _number(loss(deepcopy(params) | {name: params[name] + eps * entry}))
 
 
-def _steps(value: np.ndarray, method: str, eps: float | None) -> np.ndarray:
-    """Return ε for every entry; for one larger than 1 it grows, or rounding would swallow it."""
-    if method not in SLOPES:
-        raise ValueError(f"method is {method!r}, expected one of {list(SLOPES)}")
-    eps = DEFAULT_EPS[method] if eps is None else eps
-    steps = eps * (np.ones(np.shape(value)) if method == "complex" else np.fmax(1, np.abs(value)))
-    if not eps > 0 or (method != "complex" and np.any(value + steps == value)):
-        raise ValueError(f"eps is {eps!r}, expected a step above 0 that moves every parameter")
-    return steps
-
-
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
     """Return ‖a − b‖ / (‖a‖ + ‖b‖): 0 for equal arrays, at most 1, and 0 when both are 0."""
     if np.shape(a) != np.shape(b):
@@ -73,18 +62,6 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
     a, b = (np.asarray(value, dtype=np.float64).ravel() for value in (a, b))
     total = norm(a) + norm(b)
     return float(norm(a - b) / total) if total else 0.0
-
-
-def ravel(params: Params) -> np.ndarray:
-    """Lay all parameters end to end in one vector, in the order of the dict, row by row."""
-    return np.concatenate([np.ravel(value) for value in params.values()])
-
-
-def unravel(vector: np.ndarray, like: Params) -> Params:
-    """Cut a vector into copies with the names and shapes of `like`; undo `ravel`."""
-    ends = np.cumsum([np.size(value) for value in like.values()])
-    parts = zip(like.items(), np.split(vector, ends[:-1]), strict=True)
-    return {name: part.reshape(np.shape(value)).copy()[()] for (name, value), part in parts}
 
 
 def check_gradients(
@@ -225,6 +202,18 @@ def _format(value: float, resolution: float, digits: int = 4) -> str:
     return "≈ 0" if abs(value) <= resolution else f"{value:.{digits}g}"
 
 
+def ravel(params: Params) -> np.ndarray:
+    """Lay all parameters end to end in one vector, in the order of the dict, row by row."""
+    return np.concatenate([np.ravel(value) for value in params.values()])
+
+
+def unravel(vector: np.ndarray, like: Params) -> Params:
+    """Cut a vector into copies with the names and shapes of `like`; undo `ravel`."""
+    ends = np.cumsum([np.size(value) for value in like.values()])
+    parts = zip(like.items(), np.split(vector, ends[:-1]), strict=True)
+    return {name: part.reshape(np.shape(value)).copy()[()] for (name, value), part in parts}
+
+
 # ----------------------------------------------------------------- what would mislead is refused
 
 
@@ -240,6 +229,17 @@ def _require_arrays(arrays: Params, argument: str, like: Params) -> None:
             raise ValueError(f"{found}, expected {shape} like params[{name!r}]")
         if not np.isfinite(array).all():
             raise ValueError(f"{entry} holds nan or inf, expected finite numbers")
+
+
+def _steps(value: np.ndarray, method: str, eps: float | None) -> np.ndarray:
+    """Return ε for every entry; for one larger than 1 it grows, or rounding would swallow it."""
+    if method not in SLOPES:
+        raise ValueError(f"method is {method!r}, expected one of {list(SLOPES)}")
+    eps = DEFAULT_EPS[method] if eps is None else eps
+    steps = eps * (np.ones(np.shape(value)) if method == "complex" else np.fmax(1, np.abs(value)))
+    if not eps > 0 or (method != "complex" and np.any(value + steps == value)):
+        raise ValueError(f"eps is {eps!r}, expected a step above 0 that moves every parameter")
+    return steps
 
 
 def _number(returned: object) -> float | complex:

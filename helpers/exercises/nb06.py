@@ -68,7 +68,6 @@ def check_subscripts(subscripts: Callable) -> Verdict:
 
 
 ERROR_SLIPS = slips(lambda slope, W, D, Z: D @ W * slope(Z), SIGMOID_SLIPS) | {
-    "the result is transposed: rows must be samples.": lambda W, D, Z: (D @ W * sigmoid_prime(Z)).T,
     "W is transposed: it fits here only because this layer is square. Which letters stand side by "
     "side?": lambda W, D, Z: D @ W.T * sigmoid_prime(Z),
     "the slope multiplies before W: first the product with W, then σ'(Z). (* and @ have the same "

@@ -27,7 +27,6 @@ LEAKY_SLIPS = slips(_errors, SLOPE_SLIPS) | {
     "the mask reads the pre-activation Z1, not the error.": (
         lambda D, W, Z, alpha: _errors(_leaky, D, W, D @ W, alpha)
     ),
-    "the result is transposed: rows must be samples.": lambda *c: _errors(_leaky, *c).T,
     "W2 is transposed; it fits because it is square.": lambda D, W, *c: _errors(_leaky, D, W.T, *c),
     "W2.T @ Delta2 is for a column; rows are multiplied by W2 from the right.": (
         lambda D, W, *c: (W.T @ D) * _leaky(*c)
