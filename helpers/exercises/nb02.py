@@ -126,19 +126,26 @@ CHAIN_SLIPS = {
 }
 
 
+def list_slips(slopes, pair: str) -> dict:
+    """Return the wrong turns of two lists with None in front, `pair` being their names."""
+    return {
+        "the lists run from the output to the input; return the first layer first.": (
+            lambda *case: tuple([None, *part[:0:-1]] for part in slopes(*case))
+        ),
+        f"the two lists are swapped: return {pair}.": lambda *case: slopes(*case)[::-1],
+    }
+
+
+LABEL_SLIPS = {
+    "the label is missing: BP1 begins with a − y.": lambda x, y, *wb: measured(x, 0.0, *wb),
+    "the label is added; BP1 begins with a − y.": lambda x, y, *wb: measured(x, -y, *wb),
+}
+BACKPROP_SLIPS = slips(backward, CHAIN_SLIPS) | list_slips(measured, "(dw, db)") | LABEL_SLIPS
+
+
 def _chain(slopes, x, y, weights, biases) -> tuple[list, list]:
     """Return dw, db as exercise 2 wants them, the first layer in front."""
     return tuple(s[1:] for s in slopes(x, y, [None, *weights], [None, *biases]))
-
-
-BACKPROP_SLIPS = slips(_chain, slips(backward, CHAIN_SLIPS)) | {
-    "the label is missing: BP1 begins with a − y.": lambda x, y, *wb: _chain(measured, x, 0.0, *wb),
-    "the label is added; BP1 begins with a − y.": lambda x, y, *wb: _chain(measured, x, -y, *wb),
-    "the lists run from the output to the input; return the first layer first.": (
-        lambda *chain: tuple(s[::-1] for s in _chain(measured, *chain))
-    ),
-    "the two lists are swapped: return (dw, db).": lambda *chain: _chain(measured, *chain)[::-1],
-}
 
 
 def _by_layer(got) -> str | None:
@@ -147,7 +154,7 @@ def _by_layer(got) -> str | None:
     return None
 
 
-@check(BACKPROP_SLIPS, returns="dw, db")
+@check(slips(_chain, BACKPROP_SLIPS), returns="dw, db")
 def check_backprop_1d():
     """Check ``backprop(x, y, weights, biases) -> (dw, db)`` on chains of one to five nodes.
 

@@ -82,13 +82,18 @@ COLLAPSE_SLIPS = slips(_layer_by_layer, STEP_SLIPS) | {
 }
 
 
+def network(rng, sizes: list) -> tuple[list, list]:
+    """Return the weights and biases of a network, None in front."""
+    weights = [rng.normal(size=(n, m)) for m, n in pairwise(sizes)]
+    return [None, *weights], [None, *(rng.normal(size=n) for n in sizes[1:])]
+
+
 @check(COLLAPSE_SLIPS, returns="W_star, b_star")
 def check_collapse():
     """Check ``collapse(W, b) -> (W_star, b_star)`` for identity networks; ``W[0]`` is None."""
     rng = np.random.default_rng(5)
     for sizes in ([3, 3, 3, 3], [1, 3, 2, 1], [4, 2]):
-        W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
-        b = [None, *(rng.normal(size=n) for n in sizes[1:])]
+        W, b = network(rng, sizes)
         # Probe the network: 0 gives b*, and each unit vector a column of W* on top of it.
         probes = np.vstack([np.zeros(sizes[0]), np.eye(sizes[0])])
         for W_l, b_l in zip(W[1:], b[1:], strict=True):

@@ -1,12 +1,12 @@
 """Checks of notebook 04: the way back through layers of several nodes."""
 
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 
 from helpers.exercises.nb01 import sigmoid
-from helpers.exercises.nb02 import CHAIN_SLIPS, backward, measured, sigmoid_prime
+from helpers.exercises.nb02 import CHAIN_SLIPS, backward, list_slips, measured, sigmoid_prime
+from helpers.exercises.nb03 import network
 from helpers.exercises.verdict import check, slips
 
 PATH_SLIPS = {  # sentence -> what stands in place of the sum over the paths
@@ -30,26 +30,16 @@ LOOP_SLIPS = CHAIN_SLIPS | {  # ingredients of nb02's EQUATIONS
 }
 
 
-def _list_slips(slopes) -> dict:
-    return {
-        "the lists run from the output to the input; return the first layer first.": (
-            lambda *case: tuple([None, *part[:0:-1]] for part in slopes(*case))
-        ),
-        "the two lists are swapped: return (dW, db).": lambda *case: slopes(*case)[::-1],
-    }
-
-
 def _networks(rng, target, slopes):
     """Yield networks of one to four layers; in the square one a missing transpose fits."""
     for sizes in ([3, 3, 3, 3], [2, 3, 2, 3, 2], [1, 4, 2], [2, 1]):
-        W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
-        b = [None, *(rng.normal(size=n) for n in sizes[1:])]
+        W, b = network(rng, sizes)
         case = rng.normal(size=sizes[0]), target(size=sizes[-1]), W, b
         yield case, slopes(*case), f"with sizes {sizes},"
     yield "Correct: networks of one, two, three and four layers agree with a complex step."
 
 
-@check(slips(backward, LOOP_SLIPS) | _list_slips(measured), returns="dW, db")
+@check(slips(backward, LOOP_SLIPS) | list_slips(measured, "(dW, db)"), returns="dW, db")
 def check_backprop_loops():
     """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid networks of one to four layers."""
     rng = np.random.default_rng(4)
@@ -70,7 +60,7 @@ STRAIGHT_SLIPS |= {
 }
 
 
-@check(slips(backward, STRAIGHT_SLIPS) | _list_slips(_measured), returns="dW, db")
+@check(slips(backward, STRAIGHT_SLIPS) | list_slips(_measured, "(dW, db)"), returns="dW, db")
 def check_backprop_linear_output():
     """Check ``backprop(x, y, W, b) -> (dW, db)`` for sigmoid layers below a straight output."""
     rng = np.random.default_rng(23)
