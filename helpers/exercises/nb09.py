@@ -79,6 +79,8 @@ LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
     "the division by sd² is missing.": lambda d, h, s, q: d - h + q,
     "the term −‖µ‖²/(2 sd²) is missing.": lambda d, h, s, q: d / s**2 + q,
     "the sign of ‖µ‖²/(2 sd²) is minus.": lambda d, h, s, q: (d + h) / s**2 + q,
+    "‖µ‖²/2 must be divided by sd² as well.": lambda d, h, s, q: d / s**2 - h + q,
+    "the prior must not be divided by sd².": lambda d, h, s, q: (d - h + q) / s**2,
     "the ½ of ‖µ‖² is missing.": lambda d, h, s, q: (d - 2 * h) / s**2 + q,
 }
 POSTERIOR_SLIPS = slips(_posterior, LOGIT_SLIPS) | {
@@ -144,6 +146,9 @@ EDGE_SLIPS = {  # sentence -> how the two ends of a bin are compared
 CALIBRATION_SLIPS = {
     **slips(_binned, BIN_SLIPS),
     **slips(_in_bins, EDGE_SLIPS),
+    "too large by the factor N.": (
+        lambda c, ok, edges: len(c) * _binned(lambda g, n, m, k: abs(g) @ n, c, ok, edges)
+    ),
     "compare means of bins, not single answers.": lambda c, ok, edges: abs(c - ok).mean(),
     "a confidence at the upper edge belongs to the last bin, not to one of its own.": (
         lambda c, ok, edges: _in_bins((np.less_equal, np.less), c, ok, np.append(edges, 2.0))

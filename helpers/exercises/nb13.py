@@ -22,6 +22,8 @@ PIECE_SLIPS = {  # sentence -> the weights of pieces with n rows each
         lambda n, size: n * (n == size) / sum(n)
     ),
     "only the last piece is left: add to the sum.": lambda n, size: np.eye(len(n))[-1],
+    "the sum has the last piece only.": lambda n, size: n * np.eye(len(n))[-1] / sum(n),
+    "the last piece counts as if it were whole.": lambda n, size: size / sum(n),
 }
 
 
