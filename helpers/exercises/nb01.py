@@ -70,26 +70,24 @@ def check_forward_any_depth():
 
 
 def _quotient(rule, f, x, eps):
-    """Return ``rule(left, middle, right, eps)``, made of the values of f from left to right."""
+    """Return ``rule(p, q, r, eps)``, p, q and r being the values of f from left to right."""
     return rule(f(x - eps), f(x), f(x + eps), eps)
 
 
-QUOTIENT_SLIPS = {
-    "this is the one-sided quotient; step to both sides of x.": lambda lo, mid, hi, e: (
-        (hi - mid) / e
-    ),
-    "this is the one-sided quotient to the left; step to both sides.": lambda lo, mid, hi, e: (
-        (mid - lo) / e
+QUOTIENT_SLIPS = {  # p, q and r are f at x − e, at x and at x + e
+    "this is the one-sided quotient; step to both sides of x.": lambda p, q, r, e: (r - q) / e,
+    "this is the one-sided quotient to the left; step to both sides.": lambda p, q, r, e: (
+        (q - p) / e
     ),
     "this is the one-sided quotient, divided by 2 eps; step to both sides of x.": (
-        lambda lo, mid, hi, e: (hi - mid) / (2 * e)
+        lambda p, q, r, e: (r - q) / (2 * e)
     ),
-    "the two points lie 2 eps apart, and you divide by eps.": lambda lo, mid, hi, e: (hi - lo) / e,
-    "the change of f is not divided by 2 eps.": lambda lo, mid, hi, e: hi - lo,
-    "the change of f is divided by 2, not by 2 eps.": lambda lo, mid, hi, e: (hi - lo) / 2,
-    "/ 2 * eps multiplies by eps; write / (2 * eps).": lambda lo, mid, hi, e: (hi - lo) / 2 * e,
-    "put the difference in parentheses.": lambda lo, mid, hi, e: hi - lo / (2 * e),
-    "the two values are added; subtract.": lambda lo, mid, hi, e: (hi + lo) / (2 * e),
+    "the two points lie 2 eps apart, and you divide by eps.": lambda p, q, r, e: (r - p) / e,
+    "the change of f is not divided by 2 eps.": lambda p, q, r, e: r - p,
+    "the change of f is divided by 2, not by 2 eps.": lambda p, q, r, e: (r - p) / 2,
+    "/ 2 * eps multiplies by eps; write / (2 * eps).": lambda p, q, r, e: (r - p) / 2 * e,
+    "put the difference in parentheses.": lambda p, q, r, e: r - p / (2 * e),
+    "the two values are added; subtract.": lambda p, q, r, e: (r + p) / (2 * e),
 }
 SLOPE_SLIPS = slips(_quotient, QUOTIENT_SLIPS) | {
     "step by eps to either side, not by eps/2.": lambda f, x, e: (f(x + e / 2) - f(x - e / 2)) / e
@@ -100,6 +98,6 @@ SLOPE_SLIPS = slips(_quotient, QUOTIENT_SLIPS) | {
 def check_two_sided_slope():
     """Check ``slope(f, x, eps)``, the two-sided difference quotient of f at x."""
     for f, x, eps in ((np.sin, 0.3, 0.01), (np.cos, -1.0, 0.01), (np.exp, 2.0, 0.1)):
-        truth = _quotient(lambda low, middle, high, eps: (high - low) / eps / 2, f, x, eps)
+        truth = _quotient(lambda p, q, r, eps: (r - p) / eps / 2, f, x, eps)
         yield (f, x, eps), truth, f"with f = {f.__name__}, x = {x} and eps = {eps},"
     yield "Correct: three functions agree with their two-sided quotient."

@@ -75,7 +75,7 @@ def _walk(rule, order, parents, factors):
     return bars
 
 
-def _recursion(order, parents, factors):
+def _recurse(order, parents, factors):
     bars = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
 
     def walk(name):
@@ -97,9 +97,7 @@ WALK_SLIPS = {  # sentence -> what is kept of (so far, bar of the result, factor
     "the factors along a path are multiplied, not added.": lambda old, g, f: old + g + f,
 }
 GRAPH_SLIPS = slips(_walk, WALK_SLIPS) | {
-    "a bar is passed on before it is complete: wait for all that was made from the name.": (
-        _recursion
-    )
+    "a bar is passed on before it is complete: wait for all that was made from the name.": _recurse
 }
 
 

@@ -6,7 +6,7 @@ from helpers.exercises.verdict import check, slips
 
 
 def _looked_up(rule, ink, places):
-    """Return ``rule(left, right, u)``, the ink between two neighbours at the fraction u."""
+    """Return ``rule(p, q, u)``, the ink at the fraction u between the neighbours p and q."""
     padded = np.concatenate([[0.0], ink, [0.0]])
     at = np.clip(places + 1, 0, len(padded) - 1)
     left = np.minimum(at.astype(int), len(padded) - 2)
@@ -19,12 +19,10 @@ def _straight(ink, places):
 
 MIXING_SLIPS = {
     "the fractions are exchanged: at u = 0 it is the left pixel.": (
-        lambda left, right, u: u * left + (1 - u) * right
+        lambda p, q, u: u * p + (1 - u) * q
     ),
-    "this is the pixel to the left; mix it with the next one.": lambda left, right, u: left,
-    "this is the nearest pixel; mix two neighbours.": (
-        lambda left, right, u: np.where(u < 0.5, left, right)
-    ),
+    "this is the pixel to the left; mix it with the next one.": lambda p, q, u: p,
+    "this is the nearest pixel; mix two neighbours.": lambda p, q, u: np.where(u < 0.5, p, q),
 }
 PAPER_SLIPS = {
     "beyond the row there is paper, not the last pixel repeated.": (
