@@ -31,7 +31,7 @@ LOOP_SLIPS = CHAIN_SLIPS | {  # ingredients of nb02's EQUATIONS
 
 
 def _networks(rng, target, slopes):
-    """Yield networks of one to four layers; in the square one a missing transpose fits."""
+    """Yield cases of one to four layers, and the praise; the square one lets a transpose pass."""
     for sizes in ([3, 3, 3, 3], [2, 3, 2, 3, 2], [1, 4, 2], [2, 1]):
         W, b = network(rng, sizes)
         case = rng.normal(size=sizes[0]), target(size=sizes[-1]), W, b
