@@ -28,6 +28,8 @@ EDGES = [("x", "z1"), ("w1", "z1"), ("b1", "z1"), ("z1", "C")]
 TERMS = [(r"W^\top", W[0].T, "in", "out"), "@", ("a", np.ones((3, 1)), "", ""), "="]
 TERMS += [("z", W[0].T @ np.ones((3, 1)), "in", "")]
 M, v = np.arange(900.0).reshape(50, 9, 2), np.ones((2, 1))
+Z_BATCH, A_BATCH = [None, np.ones((7, 3)), np.ones((7, 1))], [np.ones((7, n)) for n in (2, 3, 1)]
+BATCH = Z_BATCH, A_BATCH, A_BATCH[-1], Z_BATCH  # the errors have the shapes of Z
 DRAWINGS = {
     "network": partial(diagrams.network, W, B, A),
     "a wire of it": partial(diagrams.network, W, B, A, highlight=(1, 0, 1)),
@@ -47,6 +49,8 @@ DRAWINGS = {
     "matrix equation": partial(diagrams.matrix_equation, TERMS),
     "stack": partial(diagrams.stack, {"M": M, "v": v, "M @ v": M @ v}, ["ijk", "kl", "ijl"],
                      operators=["@", "="], summed="k"),
+    "batch step": partial(diagrams.batch_step, [None, *W], [None, *B], *BATCH, [None, *W],
+                          [None, *B]),
 }  # fmt: skip
 
 
@@ -248,6 +252,18 @@ def test_a_stack_shows_its_front_and_the_letter_and_length_of_each_axis():
     assert texts(ax).count("$k$: 2") == 2
     arrows = patches(ax, FancyArrowPatch)
     assert sum(arrow.get_linestyle() == "-" for arrow in arrows) == 8 - 2
+
+
+def test_a_step_shows_every_number_of_a_batch_and_no_sample_in_its_gradients():
+    ax = DRAWINGS["batch step"]()
+    cells = patches(ax, Rectangle)
+    batch = 7 * (2 + 3 + 1 + 3 + 1 + 3 + 1 + 1)  # A, Z, Δ and Y
+    assert len(cells) == batch + 2 * (6 + 3 + 3 + 1)  # W, b and their gradients
+    assert {"$(N, 3)$", "(3, 2)", "(1,)", r"$\Delta^2W^2\odot\sigma^{\prime}$"} <= set(texts(ax))
+    back = [a for a in patches(ax, FancyArrowPatch) if a.get_linewidth() > 2]
+    steps = [np.diff(a.get_path().vertices[:, 0])[0] for a in back]
+    assert all(step < 0 for step in steps)
+    assert len(steps) == 2
 
 
 # --------------------------------------------------------------- the hidden space through training
