@@ -30,24 +30,6 @@ def test_step_data_is_labelled_by_sign_and_never_by_zero(n):
     assert np.count_nonzero(x == 0) == n % 2
 
 
-def test_point_clouds_repeat_with_their_seed():
-    for draw in (datasets.moons, lambda n, **given: datasets.circles(n, factor=0.3, **given)):
-        X, y = draw(51, noise=0.1, seed=3)
-        assert (X.shape, X.dtype, sorted(np.bincount(y))) == ((51, 2), np.float64, [25, 26])
-        assert np.array_equal(X, draw(51, noise=0.1, seed=3)[0])
-        assert not np.array_equal(X, draw(51, noise=0.1, seed=4)[0])
-    X, y = datasets.circles(50, factor=0.25, noise=0, seed=0)
-    assert np.allclose(np.hypot(*X.T), np.where(y == 1, 0.25, 1.0))
-
-
-def test_isolates_are_split_as_in_the_published_run():  # notebook 09 has its numbers
-    data = datasets.resistance_isolates()
-    assert repr(data) == (
-        "Dataset(X_train (480, 5), y_train (480,), X_test (120, 5), y_test (120,), 3 classes)"
-    )
-    assert np.bincount(data.y_train).tolist() == [163, 163, 154]
-
-
 @pytest.mark.parametrize(
     ("name", "lengths", "first_labels"),
     [("digits", {(1437, 64), (360, 64)}, [3, 7]), ("mnist", {(60000, 784), (10000, 784)}, [5, 7])],
