@@ -123,11 +123,6 @@ def assigned_but_not_read(path):
     return set(assigned) - set(runs.notebook_parameters(path))
 
 
-@pytest.mark.parametrize("line", ["a: int = 1  # b=2", "a: str | None = 'x=y'"])
-def test_a_line_that_papermill_misreads_is_seen(folder, line):
-    assert assigned_but_not_read(write_notebook(folder, "01", parameters=line)) == {"a"}
-
-
 # ----------------------------------------------------------------------------------- make run
 
 
