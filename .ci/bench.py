@@ -1,4 +1,4 @@
-"""Race the plain NumPy of notebooks 10, 12 and 14 against its peers, and keep the result.
+"""Race the plain NumPy of notebooks 08, 12 and 14 against its peers, and keep the result.
 
 ``python .ci/bench.py`` is `make bench`. For one thread, and for a thread on every core, it starts
 itself once more with the number of threads as argument, as some libraries read it once only. All
@@ -41,6 +41,85 @@ RATE, BATCH, BATCHES = 0.64, 64, 60  # learning rate, samples in a batch, batche
 EPOCHS = 10  # of the better recipe of notebook 10, within which 98 % have to be reached
 
 
+# ---------------------------------------------------------------------------------- the contenders
+# Training takes the rows of some batches and a rate for each; with it comes a way to read W1, b1,
+# W2 and b2.
+
+
+def made(contenders: dict) -> dict:
+    """Return what the makers of the contenders return, where what they need is installed."""
+    return {n: make() for n, make in contenders.items() if n.split(",")[0] not in MISSING}
+
+
+def torch_network(torch, start, bend):
+    """Return a network of one hidden layer with these parameters."""
+    (n1, n0), n2 = start["W1"].shape, len(start["W2"])
+    layers = torch.nn.Linear(n0, n1), getattr(torch.nn, bend)(), torch.nn.Linear(n1, n2)
+    net = torch.nn.Sequential(*layers)
+    with torch.no_grad():
+        for parameter, value in zip(net.parameters(), start.values(), strict=True):
+            parameter.copy_(torch.from_numpy(value))
+    return net
+
+
+def torch_training(X, labels, start, bend, momentum=0.0):
+    """Return eager training, one call after the other."""
+    import torch
+
+    net = torch_network(torch, start, bend)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=momentum)
+    images, labels = torch.from_numpy(X), torch.from_numpy(labels)
+
+    def train(rows, rates):
+        for chosen, rate in zip(torch.from_numpy(rows), rates.tolist(), strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+            cost = torch.nn.functional.cross_entropy(net(images[chosen]), labels[chosen])
+            optimizer.zero_grad()
+            cost.backward()
+            optimizer.step()
+
+    return train, lambda: [p.detach().numpy() for p in net.parameters()]
+
+
+def jax_cost(jax, p, x, y, bend="Sigmoid"):
+    """Return the mean cross-entropy of a batch."""
+    A1 = getattr(jax.nn, bend.lower())(x @ p["W1"].T + p["b1"])
+    return -jax.numpy.vdot(y, jax.nn.log_softmax(A1 @ p["W2"].T + p["b2"])) / len(x)
+
+
+def jax_training(X, Y, start, bend, momentum=0.0, all_of=None):
+    """Return training with a compiled step, or with `all_of` (batches, rows) compiled as one."""
+    import jax
+
+    images, targets = jax.numpy.asarray(X), jax.numpy.asarray(Y)
+    cost_and_gradient = jax.value_and_grad(partial(jax_cost, jax, bend=bend))
+
+    def step(state, batch):
+        (p, v), (chosen, rate) = state, batch
+        c, grads = cost_and_gradient(p, images[chosen], targets[chosen])
+        if not momentum:
+            return (jax.tree.map(lambda p, g: p - rate * g, p, grads), v), c
+        v = jax.tree.map(lambda v, g: momentum * v - rate * g, v, grads)
+        return (jax.tree.map(jax.numpy.add, p, v), v), c
+
+    p = jax.tree.map(jax.numpy.array, start)
+    state = (p, jax.tree.map(jax.numpy.zeros_like, p) if momentum else {})
+    run = jax.jit(step, donate_argnums=0)
+    if all_of:  # compiled before the clock runs
+        like_all = np.zeros(all_of, np.int32), np.zeros(all_of[0], np.float32)
+        run = jax.jit(lambda *given: jax.lax.scan(step, *given), donate_argnums=0)
+        run = run.lower(state, like_all).compile()
+
+    def train(rows, rates):
+        nonlocal state
+        batches = np.int32(rows), np.float32(rates)
+        for given in [batches] if all_of else zip(*batches, strict=True):
+            state, cost = run(state, given)
+        jax.block_until_ready((state, cost))
+
+    return train, lambda: [np.asarray(state[0][name]) for name in start]
+
+
 # ------------------------------------------------------------------------------------- the digits
 
 
@@ -63,10 +142,11 @@ class Digits:
         )  # fmt: skip
         self.start = self.ours.draw(rng)
         self.rows = rng.permutation(len(self.X))[: BATCH * BATCHES].reshape(BATCHES, BATCH)
+        self.rates = np.full(BATCHES, RATE, np.float32)
 
     def numpy(self, step, p):
-        """Return a pass of one of our own steps, and how to read its parameters."""
-        return lambda: [step(p, chosen) for chosen in self.rows], lambda: list(p.values())
+        """Return training by one of our own steps."""
+        return lambda rows, rates: [step(p, chosen) for chosen in rows], lambda: list(p.values())
 
     def bare_products(self):
         """Return a pass of the five products of every step, and nothing else."""
@@ -94,103 +174,37 @@ class Digits:
         for target, value in zip(net.coefs_ + net.intercepts_, given, strict=True):
             target[...] = value.T
 
-        def one_pass():
+        def train(rows, rates):
             net.partial_fit(images, labels)
             net.shuffle = True
 
         (W1, W2), (b1, b2) = net.coefs_, net.intercepts_
-        return one_pass, lambda: [W1.T, b1, W2.T, b2]
-
-    def pytorch(self):
-        """Return an eager pass, one call after the other."""
-        import torch
-
-        net = torch_network(torch, self.start, torch.nn.Sigmoid())
-        optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
-        images, labels, rows = map(torch.from_numpy, (self.X, self.labels, self.rows))
-
-        def one_pass():
-            for chosen in rows:
-                cost = torch.nn.functional.cross_entropy(net(images[chosen]), labels[chosen])
-                optimizer.zero_grad()
-                cost.backward()
-                optimizer.step()
-                cost.item()
-
-        return one_pass, lambda: [p.detach().numpy() for p in net.parameters()]
-
-    def jax(self, whole_pass: bool):
-        """Return a pass with a compiled step, or one compiled as a whole."""
-        import jax
-
-        images, targets = jax.numpy.asarray(self.X), jax.numpy.asarray(self.Y)
-
-        def step(p, chosen):
-            c, grads = jax.value_and_grad(partial(jax_cost, jax))(
-                p, images[chosen], targets[chosen]
-            )
-            return jax.tree.map(lambda value, grad: value - RATE * grad, p, grads), c
-
-        compiled = jax.jit(step, donate_argnums=0)
-        scan = jax.jit(lambda p, rows: jax.lax.scan(step, p, rows), donate_argnums=0)
-        state = {"p": jax.tree.map(jax.numpy.array, self.start)}
-        rows = jax.numpy.asarray(self.rows)
-        each = [jax.numpy.asarray(chosen) for chosen in self.rows]
-
-        def step_by_step():
-            for chosen in each:
-                state["p"], c = compiled(state["p"], chosen)
-            float(c)
-
-        def in_one_piece():
-            state["p"], costs = scan(state["p"], rows)
-            float(costs.mean())
-
-        one_pass = in_one_piece if whole_pass else step_by_step
-        return one_pass, lambda: [np.asarray(state["p"][name]) for name in self.start]
+        return train, lambda: [W1.T, b1, W2.T, b2]
 
     def race(self) -> pd.Series:
         """Return times our time, after a pass from which all have the same parameters."""
         plain = {name: value.copy() for name, value in self.start.items()}
+        in_jax = partial(jax_training, self.X, self.Y, self.start, "Sigmoid")
         contenders = made(
             {
                 "ours": lambda: self.numpy(self.ours.fused, self.ours.columns(self.start)),
                 "notebook 10": lambda: self.numpy(self.ours.notebook_10, plain),
                 "scikit-learn": self.scikit_learn,
-                "PyTorch, eager": self.pytorch,
-                "JAX, jitted step": lambda: self.jax(whole_pass=False),
-                "JAX, whole pass compiled": lambda: self.jax(whole_pass=True),
+                "PyTorch, eager": partial(
+                    torch_training, self.X, self.labels, self.start, "Sigmoid"
+                ),
+                "JAX, jitted step": in_jax,
+                "JAX, whole pass compiled": partial(in_jax, all_of=self.rows.shape),
             }
         )
-        for one_pass, _ in contenders.values():
+        passes = {n: partial(train, self.rows, self.rates) for n, (train, _) in contenders.items()}
+        for one_pass in passes.values():
             one_pass()
         for name, (_, read) in contenders.items():
             for value, own in zip(read(), contenders["ours"][1](), strict=True):
                 np.testing.assert_allclose(value, own, rtol=1e-2, atol=1e-3, err_msg=name)
-        passes = {name: one_pass for name, (one_pass, _) in contenders.items()}
         times = self.ours.race(passes | {"bare matrix products": self.bare_products()}, ROUNDS)
         return self.ours.ratios(times, "ours").drop("ours")
-
-
-def made(contenders: dict) -> dict:
-    """Return what the makers of the contenders return, where what they need is installed."""
-    return {n: make() for n, make in contenders.items() if n.split(",")[0] not in MISSING}
-
-
-def torch_network(torch, start, bend):
-    """Return a network of one hidden layer with these parameters."""
-    (n1, n0), n2 = start["W1"].shape, len(start["W2"])
-    net = torch.nn.Sequential(torch.nn.Linear(n0, n1), bend, torch.nn.Linear(n1, n2))
-    with torch.no_grad():
-        for parameter, value in zip(net.parameters(), start.values(), strict=True):
-            parameter.copy_(torch.from_numpy(value))
-    return net
-
-
-def jax_cost(jax, p, x, y, hidden="sigmoid"):
-    """Return the mean cross-entropy of a batch."""
-    A1 = getattr(jax.nn, hidden)(x @ p["W1"].T + p["b1"])
-    return -jax.numpy.vdot(y, jax.nn.log_softmax(A1 @ p["W2"].T + p["b2"])) / len(x)
 
 
 # ------------------------------------------------------------------------------------ the circles
@@ -240,7 +254,7 @@ class Circles:
         """Return an eager gradient."""
         import torch
 
-        net = torch_network(torch, self.q, torch.nn.Sigmoid())
+        net = torch_network(torch, self.q, "Sigmoid")
         x, y = torch.from_numpy(self.X), torch.from_numpy(self.inner)
 
         def gradient():
@@ -349,60 +363,21 @@ class Until98:
 
         return train_epoch, parameters
 
-    def pytorch(self):
-        """Return its training, eager."""
-        import torch
-
-        net = torch_network(torch, self.start, torch.nn.ReLU())
-        optimizer = torch.optim.SGD(net.parameters(), lr=self.peak, momentum=self.momentum)
-        images, labels = torch.from_numpy(self.X), torch.from_numpy(self.y)
-
-        def train_epoch(rows, rates):
-            for chosen, rate in zip(torch.from_numpy(rows), rates, strict=True):
-                optimizer.param_groups[0]["lr"] = float(rate)
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(net(images[chosen]), labels[chosen]).backward()
-                optimizer.step()
-
-        return train_epoch, lambda: [p.detach().numpy() for p in net.parameters()]
-
-    def jax(self):
-        """Return its training, an epoch compiled as a whole; compiled before the clock runs."""
-        import jax
-
-        images, targets = jax.numpy.asarray(self.X), jax.numpy.asarray(self.Y)
-        gradient = jax.grad(partial(jax_cost, jax, hidden="relu"))
-
-        def step(state, batch):
-            (p, v), (chosen, rate) = state, batch
-            grads = gradient(p, images[chosen], targets[chosen])
-            v = jax.tree.map(lambda v, g: self.momentum * v - rate * g, v, grads)
-            return (jax.tree.map(jax.numpy.add, p, v), v), None
-
-        p = jax.tree.map(jax.numpy.array, self.start)
-        state = [(p, jax.tree.map(jax.numpy.zeros_like, p))]
-        rows = jax.numpy.zeros((self.n_batches, self.size), int)
-        rates = jax.numpy.zeros(self.n_batches, np.float32)
-        epoch = jax.jit(lambda *given: jax.lax.scan(step, *given)[0])
-        epoch = epoch.lower(state[0], (rows, rates)).compile()
-
-        def train_epoch(rows, rates):
-            given = jax.numpy.asarray(rows, int), jax.numpy.asarray(rates)
-            state[0] = jax.block_until_ready(epoch(state[0], given))
-
-        return train_epoch, lambda: [np.asarray(state[0][0][name]) for name in self.start]
-
     def race(self) -> pd.Series:
         """Return the seconds of each contender."""
+        given = {"start": self.start, "bend": "ReLU", "momentum": self.momentum}
+        whole = (self.n_batches, self.size)
         contenders = made(
             {
                 "ours": self.ours,
                 "scikit-learn": self.scikit_learn,
-                "PyTorch, eager": self.pytorch,
-                "JAX, whole pass compiled": self.jax,
+                "PyTorch, eager": partial(torch_training, self.X, self.y, **given),
+                "JAX, whole pass compiled": partial(
+                    jax_training, self.X, self.Y, all_of=whole, **given
+                ),
             }
         )
-        return pd.Series({name: self.seconds(*made) for name, made in contenders.items()})
+        return pd.Series({name: self.seconds(*both) for name, both in contenders.items()})
 
 
 # ------------------------------------------------------------------------------------ the command
