@@ -25,6 +25,12 @@ SUBSCRIPT_SLIPS = {  # sentence -> the subscripts that do it; all of them fit a 
         "back": "ij,in->nj",
         "weights": "in,nj->ij",
     },
+    "the operands come as W, Delta: the letters of W stand first.": {"back": "ni,ij->nj"},
+    "here samples are columns; in this notebook they are rows, n first.": {
+        "forward": "ij,jn->in",
+        "back": "ij,in->jn",
+        "weights": "in,jn->ij",
+    },
     "the nodes are summed and the samples kept; it is the other way round.": {"bias": "ni->n"},
     "nothing is summed: leave the letter of the sample out on the right.": {"bias": "ni->ni"},
     "the samples are still apart: leave their letter out on the right, and they are summed.": {

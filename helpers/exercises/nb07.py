@@ -13,6 +13,9 @@ COST_SLIPS = {  # sentence -> the cost from logits, labels and the costs c of th
     "too large by the factor N, the number of samples.": lambda z, y, c: c.sum(),
     "y z is missing: the cost is lse([0, z]) − y z.": lambda z, y, c: np.mean(c + y * z),
     "y z is missing, and so is the mean.": lambda z, y, c: c + y * z,
+    "log(1 + e⁻ᶻ) goes with (1 − y) z added; − y z goes with log(1 + eᶻ).": (
+        lambda z, y, c: np.mean(c - z)
+    ),
     "every sample is taken for one of class 1; where is y?": lambda z, y, c: np.mean(c + y * z - z),
     "you add y z; it must be subtracted.": lambda z, y, c: np.mean(c + 2 * y * z),
     "the labels are exchanged: ŷ belongs to class 1.": lambda z, y, c: np.mean(c + (2 * y - 1) * z),
@@ -47,7 +50,7 @@ def check_binary_cross_entropy():
 def _at_extremes(got, cost: float) -> str | None:
     numbers = as_numbers(got)
     if numbers is not None and not np.isfinite(numbers).all():
-        return f"the answer is {numbers}; e¹⁰⁰⁰ must never be formed."
+        return f"the answer is {numbers}; form neither e¹⁰⁰⁰ nor log 0."
     sentence = difference(got, cost, {})
     return sentence and f"{sentence} Is a probability clipped or rounded?"
 
@@ -59,6 +62,7 @@ def _rows(P):
 
 BACK_SLIPS = {  # sentence -> the errors from P, V, their product and its row sums S
     "only the diagonal of J is there: the one-path rule.": lambda P, V, PV, S: PV * (1 - P),
+    "ŷ − y is for cross-entropy alone; V holds slopes, not labels.": lambda P, V, PV, S: P - V,
     "ŷŷᵀ is missing: J is not diag(ŷ) alone.": lambda P, V, PV, S: PV,
     "diag(ŷ) is missing.": lambda P, V, PV, S: -P * S,
     "ŷₖ in front is missing.": lambda P, V, PV, S: V - S,
