@@ -49,7 +49,7 @@ def prepare(app, docname, source):
     if docname == root_doc:
         chapters = {f"notebooks/{path.stem}": f"{title(path)} <notebooks/{path.stem}>"
                     for path in NOTEBOOKS}  # fmt: skip
-        others = ("notebooks/TEACHING", "notebooks/GLOSSARY", "data/README")
+        others = ("notebooks/TEACHING", "notebooks/GLOSSARY", "notebooks/REFERENCE", "data/README")
         chapters |= {page: page for page in others}
         entries = [entry for page, entry in chapters.items() if page in app.env.found_docs]
         text += "\n".join(["\n```{toctree}", ":hidden:", "", *entries, "```\n"])

@@ -8,6 +8,7 @@ import shutil
 import sysconfig
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -16,7 +17,7 @@ from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
 import editions
-from helpers import datasets, runs
+from helpers import datasets, exercises, runs
 
 NAMES = runs.notebook_names()
 STUB = "# YOUR CODE HERE\n    raise NotImplementedError()"  # nbgrader's own
@@ -103,6 +104,20 @@ def test_formulas_stand_between_blank_lines(name):
     assert "$$" not in "\n\n".join(
         block.sub("", cell.source) for cell in committed(name).cells if cell.cell_type == "markdown"
     )
+
+
+def test_the_readme_shows_what_the_check_of_notebook_04_says():
+    readme = (runs.ROOT / "README.md").read_text("utf-8")
+    wrong, said = re.search("```python\n(.*?)\n```.*?```\n(Not yet.*?)\n```", readme, re.S).groups()
+    names = {"np": np}
+    for cell in committed("04_vectorized_backprop").cells:
+        if re.match(r"def (sigmoid|sigmoid_prime|forward)\(", cell.source):
+            exec(cell.source, names)
+    solution = known_cells(committed("04_vectorized_backprop"))["exercise-2"].source
+    right = wrong.replace("W[l] @", "W[l].T @")
+    assert right in solution
+    exec(solution.replace(right, wrong), names)
+    assert repr(exercises.check_backprop_linear_output(names["backprop_linear_output"])) == said
 
 
 # -------------------------------------------------------------------- what students are given

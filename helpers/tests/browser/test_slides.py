@@ -9,7 +9,7 @@ from helpers import runs
 pytestmark = pytest.mark.browser
 
 NAMES = runs.notebook_names()
-GUIDE = ("README", "notebooks/TEACHING", "notebooks/GLOSSARY")
+GUIDE = ("README", "notebooks/TEACHING", "notebooks/GLOSSARY", "notebooks/REFERENCE")
 PLAYER = "figure[data-player]"
 
 # Go to every slide as a reader would, with answers closed; what is higher than the slide scrolls.
