@@ -33,7 +33,7 @@ PLACE = $(if $(OUT),--output-dir "$(OUT)")
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
 
 help:  ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo 'PYTHON=python3.13 make …        chooses the interpreter of .venv'
 	@echo 'make … VENV=none                uses the active environment instead of .venv'

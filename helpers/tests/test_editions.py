@@ -212,7 +212,9 @@ def test_nbgrader_releases_the_student_edition_and_grades_what_comes_back(
     lacking = copy.deepcopy(everything)  # a check that autograde puts back
     lacking.cells.remove(known_cells(lacking)["exercise-2-check"])
     known_cells(nothing)["exercise-1-check"].source = "'Correct: of course'"  # 1 is unsolved
-    wrong = known_cells(everything)["exercise-2"].source.replace("(2 * h)", "h")
+    answer = known_cells(everything)["exercise-2"].source
+    function = re.search(r"def (\w+)", answer)[1]
+    wrong = f"{answer}\n\nright = {function}\n{function} = lambda *given: 2 * right(*given)"
     known_cells(nothing)["exercise-2"].source = wrong
     scores = {}
     submissions = {"nothing": nothing, "everything": everything, "lacking": lacking}
