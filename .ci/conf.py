@@ -30,6 +30,8 @@ myst_heading_anchors = 3
 mathjax_path = "mathjax/tex-svg-full.js"
 mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"], ["$", "$"]]}}  # $ within answers
 
+highlight_language = "none"  # commands and outputs are not Python
+
 html_theme = "sphinx_book_theme"
 html_static_path = ["static"]
 html_context = {"default_mode": "auto"}  # dark where the reader has chosen so
