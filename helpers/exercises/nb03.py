@@ -7,27 +7,25 @@ import numpy as np
 from helpers.exercises.nb01 import sigmoid
 from helpers.exercises.verdict import check, slips
 
-LAYER_SLIPS = {  # from the fourth on they fit a square batch only
-    "the bias is missing.": lambda A, W, b: W @ A,
-    "the bias is subtracted; it is added.": lambda A, W, b: W @ A - b[:, None],
-    "this is the activation; return the pre-activation.": (
-        lambda A, W, b: sigmoid(W @ A + b[:, None])
-    ),
-    "b alone runs along the samples; make it a column, b[:, None].": lambda A, W, b: W @ A + b,
-    "this is the row form; with samples as columns it is W @ A.": lambda A, W, b: A @ W.T + b,
+LAYER_SLIPS = {  # sentence -> the layer with its bias b, and as a column c; most fit square batches
+    "the bias is missing.": lambda A, W, b, c: W @ A,
+    "the bias is subtracted; it is added.": lambda A, W, b, c: W @ A - c,
+    "this is the activation; return the pre-activation.": lambda A, W, b, c: sigmoid(W @ A + c),
+    "b alone runs along the samples; make it a column, b[:, None].": lambda A, W, b, c: W @ A + b,
+    "this is the row form; with samples as columns it is W @ A.": lambda A, W, b, c: A @ W.T + b,
     "this is the row form, its bias turned; with samples as columns it is W @ A.": (
-        lambda A, W, b: A @ W.T + b[:, None]
+        lambda A, W, b, c: A @ W.T + c
     ),
-    "the result is transposed: columns must be samples.": lambda A, W, b: A.T @ W.T + b,
+    "the result is transposed: columns must be samples.": lambda A, W, b, c: A.T @ W.T + b,
     "W.T feeds a node with the weights that leave one; here it is W @ A.": (
-        lambda A, W, b: W.T @ A + b[:, None]
+        lambda A, W, b, c: W.T @ A + c
     ),
-    "the two factors are exchanged: it is W @ A.": lambda A, W, b: A @ W + b[:, None],
-    "* multiplies entry by entry; the matrix product is @.": lambda A, W, b: W * A + b[:, None],
+    "the two factors are exchanged: it is W @ A.": lambda A, W, b, c: A @ W + c,
+    "* multiplies entry by entry; the matrix product is @.": lambda A, W, b, c: W * A + c,
 }
 
 
-@check(LAYER_SLIPS)
+@check(slips(lambda layer, A, W, b: layer(A, W, b, b[:, None]), LAYER_SLIPS))
 def check_layer():
     """Check ``pre_activations(A, W, b) -> Z (n_out, N)``, columns are samples, W is (out, in).
 
@@ -63,12 +61,6 @@ def _from_the_end(W: list, b: list) -> tuple:
     return W_star, b_star
 
 
-def _bias_first(W: list, b: list) -> tuple:
-    """Add each bias before its layer's weights."""
-    first = [None, W[1] @ b[1], *b[2:]]
-    return _layer_by_layer(lambda W, b, P, q: (W @ P, W @ (q + b)), W, first)
-
-
 STEP_SLIPS = {  # sentence -> what one more layer, W and b, makes of the map P, q
     "the factors stand in the order of the layers; the last layer acts last, so it stands on the "
     "left.": lambda W, b, P, q: (P @ W, W @ q + b),
@@ -85,13 +77,15 @@ STEP_SLIPS = {  # sentence -> what one more layer, W and b, makes of the map P, 
 COLLAPSE_SLIPS = slips(_layer_by_layer, STEP_SLIPS) | {
     "the last layer is missing: is the loop too short?": lambda W, b: _collapsed(W[:-1], b[:-1]),
     "the first layer is missing.": lambda W, b: _collapsed([None, *W[2:]], [None, *b[2:]]),
-    "the biases of the layers between the first and the last are missing.": (
-        lambda W, b: _collapsed(W, [None, b[1], *(0 * b_l for b_l in b[2:-1]), b[-1]])
-    ),
     "the two are swapped: return W_star, b_star.": lambda W, b: _collapsed(W, b)[::-1],
     "W_star has changed before b_star needs it: assign both in one line.": _from_the_end,
-    "each bias is also multiplied by its own layer's weights.": _bias_first,
 }
+
+
+def network(rng, sizes: list) -> tuple[list, list]:
+    """Return the weights and biases of a network, None in front."""
+    weights = [rng.normal(size=(n, m)) for m, n in pairwise(sizes)]
+    return [None, *weights], [None, *(rng.normal(size=n) for n in sizes[1:])]
 
 
 @check(COLLAPSE_SLIPS, returns="W_star, b_star")
@@ -99,8 +93,7 @@ def check_collapse():
     """Check ``collapse(W, b) -> (W_star, b_star)`` for identity networks; ``W[0]`` is None."""
     rng = np.random.default_rng(5)
     for sizes in ([3, 3, 3, 3], [1, 3, 2, 1], [4, 2]):
-        W = [None, *(rng.normal(size=(n, m)) for m, n in pairwise(sizes))]
-        b = [None, *(rng.normal(size=n) for n in sizes[1:])]
+        W, b = network(rng, sizes)
         # Probe the network: 0 gives b*, and each unit vector a column of W* on top of it.
         probes = np.vstack([np.zeros(sizes[0]), np.eye(sizes[0])])
         for W_l, b_l in zip(W[1:], b[1:], strict=True):

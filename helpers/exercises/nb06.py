@@ -25,10 +25,6 @@ SUBSCRIPT_SLIPS = {  # sentence -> the subscripts that do it; all of them fit a 
         "back": "ij,in->nj",
         "weights": "in,nj->ij",
     },
-    "these letters are for samples as columns; here samples are rows.": {
-        "forward": "ij,jn->in",
-        "back": "ij,in->jn",
-    },
     "the nodes are summed and the samples kept; it is the other way round.": {"bias": "ni->n"},
     "nothing is summed: leave the letter of the sample out on the right.": {"bias": "ni->ni"},
     "the samples are still apart: leave their letter out on the right, and they are summed.": {
@@ -72,7 +68,6 @@ def check_subscripts(subscripts: Callable) -> Verdict:
 
 
 ERROR_SLIPS = slips(lambda slope, W, D, Z: D @ W * slope(Z), SIGMOID_SLIPS) | {
-    "the result is transposed: rows must be samples.": lambda W, D, Z: (D @ W * sigmoid_prime(Z)).T,
     "W is transposed: it fits here only because this layer is square. Which letters stand side by "
     "side?": lambda W, D, Z: D @ W.T * sigmoid_prime(Z),
     "the slope multiplies before W: first the product with W, then σ'(Z). (* and @ have the same "
@@ -100,12 +95,10 @@ NORM_SLIPS = {
     "these are the squares of the norms; a square root is missing.": (
         lambda D, A: (D**2).sum(axis=1) * (A**2).sum(axis=1)
     ),
-    "this is one norm for all; keep one a sample.": lambda D, A: _norm(D[:, :, None] * A[:, None]),
     "these are norms of the whole batch; keep one a sample.": lambda D, A: _norm(D) * _norm(A),
     "this is the norm of the sum over the batch.": lambda D, A: _norm(D.T @ A),
     "the two norms are added; multiply.": lambda D, A: _norm(D, axis=1) + _norm(A, axis=1),
     "this adds up entries, signs and all.": lambda D, A: D.sum(axis=1) * A.sum(axis=1),
-    "this adds up sizes, not squares.": lambda D, A: abs(D).sum(axis=1) * abs(A).sum(axis=1),
     "axis 0 is the sample; sum over the nodes, axis 1.": (
         lambda D, A: _norm(D, axis=0) * _norm(A, axis=0)
     ),

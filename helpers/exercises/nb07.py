@@ -5,48 +5,32 @@ from functools import partial
 import numpy as np
 
 from helpers.exercises.nb01 import sigmoid
-from helpers.exercises.verdict import as_numbers, check, difference, memory_below
+from helpers.exercises.verdict import as_numbers, check, difference, memory_below, slips
 from helpers.gradcheck import numerical_gradient
 
-
-def _costs(z, y):
-    """Return the cross-entropy of each sample."""
-    return np.logaddexp(0, z) - y * z
-
-
-COST_SLIPS = {
-    "this is one cost per sample; take the mean.": _costs,
-    "too large by the factor N, the number of samples.": lambda z, y: _costs(z, y).sum(),
-    "y z is missing: the cost is lse([0, z]) − y z.": lambda z, y: np.logaddexp(0, z).mean(),
-    "y z is missing, and so is the mean.": lambda z, y: np.logaddexp(0, z),
-    "every sample is taken for one of class 1; where is y?": (
-        lambda z, y: np.logaddexp(0, -z).mean()
-    ),
-    "you add y z; it must be subtracted.": lambda z, y: _costs(z, -y).mean(),
-    "the labels are exchanged: ŷ belongs to class 1.": lambda z, y: _costs(z, 1 - y).mean(),
-    "only the samples of class 1 cost anything; where is (1 − y)?": (
-        lambda z, y: (y * _costs(z, y)).mean()
-    ),
-    "only the samples of class 0 cost anything; where is y?": (
-        lambda z, y: ((1 - y) * _costs(z, y)).mean()
-    ),
+COST_SLIPS = {  # sentence -> the cost from logits, labels and the costs c of the samples
+    "this is one cost per sample; take the mean.": lambda z, y, c: c,
+    "too large by the factor N, the number of samples.": lambda z, y, c: c.sum(),
+    "y z is missing: the cost is lse([0, z]) − y z.": lambda z, y, c: np.mean(c + y * z),
+    "y z is missing, and so is the mean.": lambda z, y, c: c + y * z,
+    "every sample is taken for one of class 1; where is y?": lambda z, y, c: np.mean(c + y * z - z),
+    "you add y z; it must be subtracted.": lambda z, y, c: np.mean(c + 2 * y * z),
+    "the labels are exchanged: ŷ belongs to class 1.": lambda z, y, c: np.mean(c + (2 * y - 1) * z),
+    "only the samples of class 1 cost anything; where is (1 − y)?": lambda z, y, c: np.mean(y * c),
+    "only the samples of class 0 cost anything; where is y?": lambda z, y, c: np.mean(c - y * c),
     "the log-sum-exp ran over the whole batch; each sample has its own, of 0 and its logit.": (
-        lambda z, y: np.logaddexp.reduce(np.append(z, 0 * z)) - np.mean(y * z)
+        lambda z, y, c: np.logaddexp.reduce(np.append(z, 0 * z)) - np.mean(y * z)
     ),
-    "this is a mean squared error; take logarithms.": lambda z, y: np.mean((sigmoid(z) - y) ** 2),
+    "this is a mean squared error; take logarithms.": (
+        lambda z, y, c: np.mean((sigmoid(z) - y) ** 2)
+    ),
     "z is taken for a probability; that is ŷ = σ(z).": (
-        lambda z, y: -np.mean(y * np.log(z) + (1 - y) * np.log(1 - z))
-    ),
-    "this is the cost in log10; take the natural logarithm, np.log.": (
-        lambda z, y: _costs(z, y).mean() / np.log(10)
-    ),
-    "this is the cost in log2; take the natural logarithm, np.log.": (
-        lambda z, y: _costs(z, y).mean() / np.log(2)
+        lambda z, y, c: -np.mean(y * np.log(z) + (1 - y) * np.log(1 - z))
     ),
 }
 
 
-@check(COST_SLIPS)
+@check(slips(lambda cost, z, y: cost(z, y, np.logaddexp(0, z) - y * z), COST_SLIPS))
 def check_binary_cross_entropy():
     """Check ``binary_cross_entropy(z, y)``, the mean cost of logits z and labels y (N,), 0 or 1."""
     z = np.random.default_rng(71).uniform(0.05, 0.95, size=7)  # they could pass for probabilities
@@ -73,23 +57,24 @@ def _rows(P):
     return P.sum(axis=1, keepdims=True)
 
 
-SOFTMAX_SLIPS = {
-    "only the diagonal of J is there: the one-path rule.": lambda P, V: P * V * (1 - P),
-    "ŷŷᵀ is missing: J is not diag(ŷ) alone.": lambda P, V: P * V,
-    "diag(ŷ) is missing.": lambda P, V: -P * _rows(P * V),
-    "ŷₖ in front is missing.": lambda P, V: V - _rows(P * V),
-    "the sum is added to V; subtract it.": lambda P, V: P * (V + _rows(P * V)),
-    "the sum lacks ŷ: it runs over ŷⱼvⱼ.": lambda P, V: P * (V - _rows(V)),
-    "the sum must be multiplied by ŷₖ.": lambda P, V: P * V - _rows(P * V),
-    "take the sum over the classes, no mean.": lambda P, V: P * (V - _rows(P * V) / len(P.T)),
-    "the sum runs over the samples, not classes.": lambda P, V: P * (V - (P * V).sum(axis=0)),
-    "the sum runs over the batch; each row has its own.": lambda P, V: P * (V - (P * V).sum()),
+BACK_SLIPS = {  # sentence -> the errors from P, V, their product and its row sums S
+    "only the diagonal of J is there: the one-path rule.": lambda P, V, PV, S: PV * (1 - P),
+    "ŷŷᵀ is missing: J is not diag(ŷ) alone.": lambda P, V, PV, S: PV,
+    "diag(ŷ) is missing.": lambda P, V, PV, S: -P * S,
+    "ŷₖ in front is missing.": lambda P, V, PV, S: V - S,
+    "the sum is added to V; subtract it.": lambda P, V, PV, S: P * (V + S),
+    "the sum lacks ŷ: it runs over ŷⱼvⱼ.": lambda P, V, PV, S: P * (V - _rows(V)),
+    "the sum must be multiplied by ŷₖ.": lambda P, V, PV, S: PV - S,
+    "take the sum over the classes, no mean.": lambda P, V, PV, S: P * (V - S / len(P.T)),
+    "the sum runs over the samples, not classes.": lambda P, V, PV, S: P * (V - PV.sum(axis=0)),
+    "the sum runs over the batch; each row has its own.": lambda P, V, PV, S: P * (V - PV.sum()),
     "the sums belong to rows, and they are laid along columns: keepdims=True.": (
-        lambda P, V: P * (V - (P * V).sum(axis=1))
+        lambda P, V, PV, S: P * (V - S.ravel())
     ),
-    "P @ V.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - P @ V.T),
-    "V @ P.T pairs every sample with every other; sum P * V.": lambda P, V: P * (V - V @ P.T),
-    "too small by the factor N.": lambda P, V: P * (V - _rows(P * V)) / len(P),
+    "P @ V.T pairs every sample with every other; sum P * V.": (
+        lambda P, V, PV, S: P * (V - P @ V.T)
+    ),
+    "too small by the factor N.": lambda P, V, PV, S: P * (V - S) / len(P),
 }
 
 
@@ -97,7 +82,7 @@ def _softmax(Z):
     return np.exp(Z) / _rows(np.exp(Z))
 
 
-@check(SOFTMAX_SLIPS)
+@check(slips(lambda back, P, V: back(P, V, P * V, _rows(P * V)), BACK_SLIPS))
 def check_softmax_back():
     """Check ``softmax_back(P, V) -> Delta (N, n)``, each row of V times its softmax Jacobian."""
     rng = np.random.default_rng(72)

@@ -19,7 +19,6 @@ SOFTMAX_SLIPS = {
     "the two columns are exchanged: class 1 gains when z₁ − z₀ grows.": lambda Z: _softmax(-Z),
     "each logit has a sigmoid of its own; only their difference counts.": sigmoid,
     "the logit of class 0 is left out.": lambda Z: _columns(sigmoid(Z[:, 1])),
-    "the result is transposed: rows must be samples.": lambda Z: _softmax(Z).T,
     "these are differences of samples, Z[1] − Z[0]; classes are columns, Z[:, 1] − Z[:, 0].": (
         lambda Z: _columns(sigmoid(Z[1] - Z[0]))
     ),
@@ -44,19 +43,15 @@ def check_two_class_probabilities():
     yield "Correct: the softmax of two classes, up to logits of ±1000."
 
 
-def _move(velocity, theta, v, gradient, rate, mu):
+def _by_velocity(velocity, theta, v, gradient, rate, mu):
     """Move by ``velocity(v, mu, slope)``, slope being a function of the distance from theta."""
     new = velocity(v, mu, lambda distance: rate * gradient(theta + distance))
     return theta + new, new
 
 
-def _velocity(theta, v, gradient, rate, mu):
-    return mu * v - rate * gradient(theta + mu * v)
-
-
-def _from_ahead(theta, v, gradient, rate, mu):
-    new = _velocity(theta, v, gradient, rate, mu)
-    return theta + mu * v + new, new
+def _by_move(move, theta, v, gradient, rate, mu):
+    """Return ``move(theta, v, mu, new)``, new being the right velocity."""
+    return move(theta, v, mu, mu * v - rate * gradient(theta + mu * v))
 
 
 def _shifted(theta, v, gradient, rate, mu):
@@ -83,19 +78,23 @@ VELOCITY_SLIPS = {
     ),
     "the slope is added; descent subtracts it.": lambda v, mu, slope: mu * v + slope(mu * v),
 }
-STEP_SLIPS = slips(_move, VELOCITY_SLIPS) | {
+MOVE_SLIPS = {
+    "the move starts at the point ahead; it starts at theta.": (
+        lambda theta, v, mu, new: (theta + mu * v + new, new)
+    ),
+    "the new velocity is subtracted; it is added.": lambda theta, v, mu, new: (theta - new, new),
+    "the move uses the old velocity.": lambda theta, v, mu, new: (theta + v, new),
+    "the answer is in the order v, theta; return theta first.": (
+        lambda theta, v, mu, new: (new, theta + new)
+    ),
+}
+STEP_SLIPS = {
+    **slips(_by_velocity, VELOCITY_SLIPS),
+    **slips(_by_move, MOVE_SLIPS),
     "this is the shifted form: its theta is the point ahead, ours is where we stand.": _shifted,
     "this is the shifted form of frameworks: theta is ahead, v a sum of slopes.": _shifted_sum,
-    "the move starts at the point ahead; it starts at theta.": _from_ahead,
-    "the learning rate is missing.": lambda theta, v, gradient, rate, mu: _move(
+    "the learning rate is missing.": lambda theta, v, gradient, rate, mu: _by_velocity(
         lambda v, mu, slope: mu * v - slope(mu * v), theta, v, gradient, 1.0, mu
-    ),
-    "the new velocity is subtracted; it is added.": (
-        lambda theta, *c: (theta - _velocity(theta, *c), _velocity(theta, *c))
-    ),
-    "the move uses the old velocity.": lambda theta, v, *c: (theta + v, _velocity(theta, v, *c)),
-    "the answer is in the order v, theta; return theta first.": (
-        lambda theta, *c: (_velocity(theta, *c), theta + _velocity(theta, *c))
     ),
 }
 

@@ -20,7 +20,6 @@ SLOPE_SLIPS = {  # sentence -> what stands in place of the slope of the leaky Re
     "the slopes are exchanged: 1 above zero, alpha below.": lambda Z, alpha: _leaky(-Z, alpha),
     "the slope of the activation is missing.": lambda Z, alpha: 1,
     "multiply by the slope, not by the activation.": lambda Z, alpha: Z * _leaky(Z, alpha),
-    "below zero the slope is +alpha.": lambda Z, alpha: _leaky(Z, -alpha),
     "below zero the slope is alpha, not alpha times z.": lambda Z, alpha: _leaky(Z, alpha * Z),
     "too small by the factor N.": lambda Z, alpha: _leaky(Z, alpha) / len(Z),
 }
@@ -28,7 +27,6 @@ LEAKY_SLIPS = slips(_errors, SLOPE_SLIPS) | {
     "the mask reads the pre-activation Z1, not the error.": (
         lambda D, W, Z, alpha: _errors(_leaky, D, W, D @ W, alpha)
     ),
-    "the result is transposed: rows must be samples.": lambda *c: _errors(_leaky, *c).T,
     "W2 is transposed; it fits because it is square.": lambda D, W, *c: _errors(_leaky, D, W.T, *c),
     "W2.T @ Delta2 is for a column; rows are multiplied by W2 from the right.": (
         lambda D, W, *c: (W.T @ D) * _leaky(*c)
@@ -82,11 +80,8 @@ LOGIT_SLIPS = {  # sentence -> what stands in place of the logits
     "the term −‖µ‖²/(2 sd²) is missing.": lambda d, h, s, q: d / s**2 + q,
     "the sign of ‖µ‖²/(2 sd²) is minus.": lambda d, h, s, q: (d + h) / s**2 + q,
     "‖µ‖²/2 must be divided by sd² as well.": lambda d, h, s, q: d / s**2 - h + q,
-    "the prior is counted twice.": lambda d, h, s, q: (d - h) / s**2 + 2 * q,
-    "add the logarithm of the prior, do not subtract it.": lambda d, h, s, q: (d - h) / s**2 - q,
-    "the ½ of ‖µ‖² is missing.": lambda d, h, s, q: (d - 2 * h) / s**2 + q,
     "the prior must not be divided by sd².": lambda d, h, s, q: (d - h + q) / s**2,
-    "the ½ of −‖x − µ‖²/(2 sd²) is missing.": lambda d, h, s, q: 2 * (d - h) / s**2 + q,
+    "the ½ of ‖µ‖² is missing.": lambda d, h, s, q: (d - 2 * h) / s**2 + q,
 }
 POSTERIOR_SLIPS = slips(_posterior, LOGIT_SLIPS) | {
     "times the prior, the rows no longer add up to 1: divide by their sums.": (
@@ -115,53 +110,48 @@ def check_posterior():
 
 
 def _binned(error, confidence, correct, edges):
-    """Return ``error(g, n, m)`` of the bins that are not empty.
+    """Return ``error(g, n, m, k)`` of the bins that are not empty, k being the number of all.
 
     g is mean confidence minus share correct, n the bin's share of all answers, m the middle of the
     bin minus share correct.
     """
-    which = np.clip(np.digitize(confidence, edges) - 1, 0, len(edges) - 2)
+    k, middles = len(edges) - 1, (edges[1:] + edges[:-1]) / 2
+    which = np.clip(np.digitize(confidence, edges) - 1, 0, k - 1)
     bins, counts = np.unique(which, return_counts=True)
     said, right = (np.bincount(which, values)[bins] / counts for values in (confidence, correct))
-    return error(said - right, counts / len(which), ((edges[1:] + edges[:-1]) / 2)[bins] - right)
+    return error(said - right, counts / len(which), middles[bins] - right, k)
 
 
-def _ece(g, n, m):
-    return abs(g) @ n
-
-
-def _edge_lost(confidence, correct, edges):
-    inner = confidence < edges[-1]
-    return _binned(_ece, confidence[inner], correct[inner], edges) * inner.mean()
-
-
-def _both_ends(confidence, correct, edges):
-    gaps = confidence - correct
-    inside = [(low <= confidence) & (confidence <= high) for low, high in pairwise(edges)]
-    return sum(abs(gaps[some].sum()) for some in inside) / len(gaps)
+def _in_bins(within, confidence, correct, edges):
+    """Return the ECE of bins whose ends are compared by `within`, below and above."""
+    gaps, (above, below) = confidence - correct, within
+    bins = (above(low, confidence) & below(confidence, high) for low, high in pairwise(edges))
+    return sum(abs(gaps[some].sum()) for some in bins) / len(gaps)
 
 
 BIN_SLIPS = {  # sentence -> what stands in place of the mean of the gaps
-    "the signs cancel: take the absolute value bin by bin.": lambda g, n, m: g @ n,
-    "take the absolute value bin by bin, before the sum.": lambda g, n, m: abs(g @ n),
-    "weight each bin by its count.": lambda g, n, m: abs(g).mean(),
-    "this is the largest gap, not the mean.": lambda g, n, m: abs(g).max(),
-    "use the mean confidence of a bin, not its middle.": lambda g, n, m: abs(m) @ n,
-    "the gaps are squared; take their absolute values.": lambda g, n, m: g**2 @ n,
+    "the signs cancel: take the absolute value bin by bin.": lambda g, n, m, k: g @ n,
+    "take the absolute value bin by bin, before the sum.": lambda g, n, m, k: abs(g @ n),
+    "weight each bin by its count.": lambda g, n, m, k: abs(g).mean(),
+    "weight each bin by its count; empty ones have none.": lambda g, n, m, k: abs(g).sum() / k,
+    "this is the largest gap, not the mean.": lambda g, n, m, k: abs(g).max(),
+    "use the mean confidence of a bin, not its middle.": lambda g, n, m, k: abs(m) @ n,
+    "the gaps are squared; take their absolute values.": lambda g, n, m, k: g**2 @ n,
 }
-CALIBRATION_SLIPS = slips(_binned, BIN_SLIPS) | {
-    "weight each bin by its count; empty ones have none.": (
-        lambda *c: _binned(lambda g, n, m: abs(g).sum(), *c) / (len(c[-1]) - 1)
+EDGE_SLIPS = {  # sentence -> how the two ends of a bin are compared
+    "a confidence at an edge belongs to the bin above it.": (np.less, np.less_equal),
+    "a confidence at an edge is counted in both bins.": (np.less_equal, np.less_equal),
+    "a confidence at the upper edge of the last bin is lost.": (np.less_equal, np.less),
+}
+CALIBRATION_SLIPS = {
+    **slips(_binned, BIN_SLIPS),
+    **slips(_in_bins, EDGE_SLIPS),
+    "too large by the factor N.": (
+        lambda c, ok, edges: len(c) * _binned(lambda g, n, m, k: abs(g) @ n, c, ok, edges)
     ),
     "compare means of bins, not single answers.": lambda c, ok, edges: abs(c - ok).mean(),
-    "too large by the factor N.": lambda *c: len(c[0]) * _binned(_ece, *c),
-    "a confidence at an edge belongs to the bin above it.": (
-        lambda said, right, edges: _binned(_ece, said, right, edges + 1e-12)
-    ),
-    "a confidence at an edge is counted in both bins.": _both_ends,
-    "a confidence at the upper edge of the last bin is lost.": _edge_lost,
     "a confidence at the upper edge belongs to the last bin, not to one of its own.": (
-        lambda said, right, edges: _binned(_ece, said, right, np.append(edges, 2.0))
+        lambda c, ok, edges: _in_bins((np.less_equal, np.less), c, ok, np.append(edges, 2.0))
     ),
 }
 
@@ -175,9 +165,7 @@ def check_calibration_error():
         correct = rng.uniform(size=40) < 1.3 - confidence  # gaps of either sign
         correct[confidence >= edges[-2]] = True  # the last bin is too modest, its sure answer not
         correct[-1] = False
-        truth = 0.0
-        for low, high in pairwise(edges):
-            below = confidence <= high if high == edges[-1] else confidence < high
-            truth += abs((confidence - correct)[below & (low <= confidence)].sum()) / 40
+        ends = np.append(edges[:-1], 2.0)  # the last bin has both of its ends
+        truth = _in_bins((np.less_equal, np.less), confidence, correct, ends)
         yield (confidence, correct, edges), truth, f"with {len(edges) - 1} bins,"
     yield "Correct: two sets of bins agree, with an empty bin and a sure answer."

@@ -25,7 +25,6 @@ WEIGHT_SLIPS = {  # sentence -> what stands in place of g + λw
     "the sign of the penalty is wrong: it adds to the gradient.": lambda g, w, s: g - s * w,
     "the penalty is there, the gradient of C is not.": lambda g, w, s: s * w,
     "this is the penalty itself; its derivative is asked for.": lambda g, w, s: g + s / 2 * w**2,
-    "this is the whole penalty; derive it.": lambda g, w, s: g + s / 2 * np.sum(w**2),
     "λ·sign(w) belongs to λ|w|; the penalty is a square.": lambda g, w, s: g + s * np.sign(w),
 }
 PENALTY_SLIPS = slips(_l2, WEIGHT_SLIPS) | {
@@ -74,43 +73,34 @@ def _dropout_fault(got, A: np.ndarray, keep: float, masks: list) -> str | None:
         if part is None or part.shape != A.shape:
             return f"{name} must be an array of shape {A.shape}: a draw for each activation."
     masks.append(mask)
-    return _wrong_mask(mask, keep, A, thinned) or _wrong_draw(masks, keep)
 
-
-def _wrong_mask(mask: np.ndarray, keep: float, A: np.ndarray, thinned: np.ndarray) -> str | None:
     def scaled(values):
         return np.isin(np.round(values * keep, 6), (0.0, 1.0)).all()
 
-    share = float(np.mean(mask != 0))
+    share, same = float(np.mean(mask != 0)), np.array_equal(masks[0], mask)
     spread = 5 * np.sqrt(keep * (1 - keep) / A.size) + 1e-12  # five standard deviations
-    if keep < 1 and scaled(thinned) and not scaled(mask):
-        return "activations and mask are exchanged; the thinned activations come first."
-    if 0 < share < 1 and (mask == mask[:1]).all():
-        return "every image has the same mask; draw a number for each activation."
-    if 0 < share < 1 and (mask == mask[:, :1]).all():
-        return "all activations of an image share one draw; draw a number for each of them."
-    if abs(share - keep) > spread:
-        hint = " keep is the probability to stay." if abs(share - (1 - keep)) <= spread else ""
-        return f"a share of {share:.3f} is kept, expected about {keep}.{hint}"
-    different = [np.unique(mask, axis=axis).shape[axis] for axis in (0, 1)]  # rows, columns
-    if 0 < share < 1 and different != list(A.shape):
-        return "some images or nodes share their draws; draw a number for each activation."
-    kept, middle = mask != 0, np.median(A)
-    apart = abs(kept[A - middle > 0].mean() - kept[A - middle < 0].mean())
-    if max(apart, *abs(kept.mean(axis=0) - share)) > max(4 * spread, 0.12):
-        return "what is kept depends on the activation or its place; draw for each alike."
-    if not scaled(mask):
-        shown = ", ".join(f"{value:.4g}" for value in np.unique(mask)[:4])
-        return f"the mask holds {shown}, expected 0 and 1/keep = {1 / keep:.4g} only."
-    if not np.allclose(thinned, A * mask, rtol=1e-6):
-        return "the thinned activations are not A times the mask."
-    return None
-
-
-def _wrong_draw(masks: list, keep: float) -> str | None:
-    same = np.array_equal(masks[0], masks[-1])
-    if len(masks) == 2 and not same:
-        return "the same rng gives another mask; draw from the rng that is passed."
-    if len(masks) == 3 and same and keep < 1:
-        return "two calls give the same mask; draw from the rng that is passed."
-    return None
+    hint = " keep is the probability to stay." if abs(share - (1 - keep)) <= spread else ""
+    shown = ", ".join(f"{value:.4g}" for value in np.unique(mask)[:4])
+    faults = {
+        "activations and mask are exchanged; the thinned activations come first.": (
+            keep < 1 and scaled(thinned) and not scaled(mask)
+        ),
+        "every image has the same mask; draw a number for each activation.": (
+            0 < share < 1 and (mask == mask[:1]).all()
+        ),
+        "all activations of an image share one draw; draw a number for each of them.": (
+            0 < share < 1 and (mask == mask[:, :1]).all()
+        ),
+        f"a share of {share:.3f} is kept, expected about {keep}.{hint}": abs(share - keep) > spread,
+        f"the mask holds {shown}, expected 0 and 1/keep = {1 / keep:.4g} only.": not scaled(mask),
+        "the thinned activations are not A times the mask.": (
+            not np.allclose(thinned, A * mask, rtol=1e-6)
+        ),
+        "the same rng gives another mask; draw from the rng that is passed.": (
+            len(masks) == 2 and not same
+        ),
+        "two calls give the same mask; draw from the rng that is passed.": (
+            len(masks) == 3 and same and keep < 1
+        ),
+    }
+    return next((sentence for sentence, is_so in faults.items() if is_so), None)

@@ -7,6 +7,7 @@ import re
 from functools import partial
 from itertools import combinations
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -16,17 +17,21 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 from PIL import Image
 
-from helpers import animate, diagrams
+from helpers import animate, diagrams, style
 from helpers.style import CLASS_COLORS, COLORS, MUTED, SIGNED
 
+RED, GREEN, BLUE, PURPLE = (COLORS[kind] for kind in ("cost", "a", "weights", "biases"))
 W = [np.array([[1.0, -2.0], [0.5, 0.25], [3.0, 0.0]]), np.array([[1.5, -1.0, 0.75]])]
 B = [np.array([0.1, 0.2, 0.3]), np.array([-0.4])]
 A = [np.array([1.0, 2.0]), np.array([0.1, 0.5, 0.9]), np.array([0.7])]
 DELTA = [None, np.array([-0.0021, 0.004, -0.0083]), np.array([0.12])]
+DEEP = [W[0], np.eye(3), W[1]], [*A[:2], *A[1:]], [*DELTA[:2], *DELTA[1:]]
 CHAIN = {"x": 2.0, "z1": 0.0123, "C": -12.0, "w1": 0.25, "b1": 0.5}
 EDGES = [("x", "z1"), ("w1", "z1"), ("b1", "z1"), ("z1", "C")]
-TERMS = [(r"W^\top", W[0].T, "in", "out"), "@", ("a", np.ones((3, 1)), "", ""), "="]
-TERMS += [("z", W[0].T @ np.ones((3, 1)), "in", "")]
+SLOPES = {"slopes": dict.fromkeys(EDGES, -0.75), "gradients": {"C": 1.0, "z1": 0.031, "w1": 9.0}}
+LEFT, RIGHT, BIAS = np.arange(1.0, 7).reshape(2, 3), np.arange(7.0, 13).reshape(3, 2), [13.0, 14.0]
+TERMS = [("A^1", LEFT, "sample", "in"), "@", (r"W^{2\top}", RIGHT, "in", "out"), "+"]
+TERMS += [("b^2", np.array([BIAS]), "", "out"), "=", ("Z^2", LEFT @ RIGHT + BIAS, "sample", "out")]
 M, v = np.arange(900.0).reshape(50, 9, 2), np.ones((2, 1))
 DRAWINGS = {
     "network": partial(diagrams.network, W, B, A),
@@ -35,23 +40,29 @@ DRAWINGS = {
     "backward": partial(diagrams.network, W, B, A, deltas=DELTA),
     "update": partial(diagrams.network, W, B, A, updates=W),
     "chain": partial(diagrams.network, [1.2, -2.0], [0.5, 1.0], [2.0, 0.95, 0.29]),
-    "four equations": partial(diagrams.four_equations, [W[0], np.eye(3), W[1]], [*A[:2], *A[1:]],
-                              [*DELTA[:2], *DELTA[1:]]),
-    "two layers": partial(diagrams.four_equations, W, A, DELTA),
+    "four equations": partial(diagrams.four_equations, *DEEP),
     "augmented": partial(diagrams.augmented_network, W, B),
     "outline": partial(diagrams.outline, [784, 256, 3], ["in", "hidden", "out"]),
     "paths": partial(diagrams.draw_paths, [None, *W], layer=0, node=1),
-    "graph": partial(diagrams.computational_graph, CHAIN, EDGES, slopes={EDGES[3]: -0.75},
-                     gradients={"C": 1.0, "z1": 0.031, "w1": 9.0, "b1": 0.031}),
+    "paths back": partial(diagrams.draw_paths, [None, *W], layer=0, node=1, deltas=DELTA),
+    "graph": partial(diagrams.computational_graph, CHAIN, EDGES, **SLOPES),
     "number lines": partial(diagrams.number_lines, [("w1", 1.0, 1.5), ("C", 2.0, 2.1)]),
-    "matrix equation": partial(diagrams.matrix_equation, TERMS),
+    "matrix equation": partial(diagrams.matrix_equation, TERMS, highlight=(1, 0)),
     "stack": partial(diagrams.stack, {"M": M, "v": v, "M @ v": M @ v}, ["ijk", "kl", "ijl"],
                      operators=["@", "="], summed="k"),
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def the_style_of_the_series():
+    with mpl.rc_context():
+        style.use()
+        yield
+        plt.close("all")
+
+
 def texts(ax):
-    return [text.get_text() for text in ax.texts]
+    return {text.get_text() for text in ax.texts}
 
 
 def patches(ax, kind):
@@ -59,28 +70,31 @@ def patches(ax, kind):
 
 
 def wires(ax, *colors):
+    """Return the lines in these colours, but for the key, which lies left of the inputs."""
     wanted = {color.lower() for color in colors}
-    return [line for line in ax.lines if to_hex(line.get_color()) in wanted and net_line(line)]
+    lines = [line for line in ax.lines if max(line.get_xdata()) > 0]
+    return [line for line in lines if to_hex(line.get_color()) in wanted]
 
 
-def net_line(line):
-    """Tell a wire from the samples of the key, which lie left of the inputs."""
-    return max(line.get_xdata()) > 0
+def directions(lines):
+    """Tell for each arrow whether it points to the right; its line begins at the head."""
+    return {line.get_xdata()[0] > line.get_xdata()[-1] for line in lines}
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_texts_are_large_enough_and_none_covers_another_or_runs_out_of_its_cell(name):
-    plt.close("all")
+def test_texts_are_large_enough_and_keep_apart_within_their_cells_and_the_page(name):
     ax = DRAWINGS[name]()
-    figure = ax.figure
-    figure.canvas.draw()
-    boxes = {t: t.get_window_extent().shrunk(0.96, 0.75) for t in ax.texts}  # ink without leading
+    ax.figure.canvas.draw()
+    boxes = {t: t.get_window_extent().shrunk(0.96, 0.75) for t in ax.texts if t.get_text()}
     # At 800 px for the width of a page of eight inches a point is 1.39 px.
     assert min(text.get_fontsize() for text in boxes) * 100 / 72 >= 12
     for (one, a), (other, b) in combinations(boxes.items(), 2):
         assert not a.overlaps(b), (one.get_text(), other.get_text())
-    page = figure.bbox.padded(1)
-    assert all(page.x0 < b.x0 and b.x1 < page.x1 for b in boxes.values())
+    cells = [cell.get_window_extent().padded(0.5) for cell in patches(ax, Rectangle)]
+    for text, box in boxes.items():
+        around = [cell for cell in cells if cell.contains(*(box.min + box.max) / 2)]
+        for frame in (*around[-1:], ax.figure.bbox.padded(1)):
+            assert frame.x0 < box.x0 < box.x1 < frame.x1, text.get_text()
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -91,9 +105,7 @@ def test_a_drawing_goes_on_the_given_axes_or_its_own_and_is_never_shown(name, mo
     assert DRAWINGS[name](ax=None) is not ax
 
 
-@pytest.mark.parametrize(
-    "draw", [diagrams.network, lambda weights: diagrams.draw_paths(weights, layer=0, node=0)]
-)
+@pytest.mark.parametrize("draw", [diagrams.network, partial(diagrams.draw_paths, layer=0, node=0)])
 def test_a_wire_is_as_wide_as_its_weight_and_of_another_colour_and_dashed_below_zero(draw):
     ax = draw([np.array([[1.0], [-4.0]])])
     (positive,), (negative,) = wires(ax, SIGNED[1]), wires(ax, SIGNED[0])
@@ -102,15 +114,26 @@ def test_a_wire_is_as_wide_as_its_weight_and_of_another_colour_and_dashed_below_
 
 
 def test_a_node_is_as_green_as_it_is_active_and_its_numbers_stand_in_matrices():
-    ax = diagrams.network(W, B, A)
+    ax = DRAWINGS["network"]()
     nodes = patches(ax, Circle)
     assert (len(nodes), len(wires(ax, *SIGNED))) == (2 + 3 + 1, 6 + 3)
     redness = [node.get_facecolor()[0] for node in nodes[2:]]
     assert np.array_equal(np.argsort(redness)[::-1], np.argsort([0.1, 0.5, 0.9, 0.7]))
     numbers = {f"{value:.2f}".replace("-", "−") for m in (*W, *B) for value in m.ravel() if value}
-    assert numbers <= set(texts(ax))
-    assert "$w^{1}_{01}$ = −2.00" in texts(diagrams.network(W, B, A, highlight=(1, 0, 1)))
-    assert {"0.95", "$w^{2}$ = −2.00", "$b^{1}$ = 0.50"} <= set(texts(DRAWINGS["chain"]()))
+    assert numbers <= texts(ax)
+    assert "$w^1_{01}$ = −2.00" in texts(DRAWINGS["a wire of it"]())
+    assert {"0.95", "$w^2$ = −2.00", "$b^1$ = 0.50"} <= texts(DRAWINGS["chain"]())
+
+
+@pytest.mark.parametrize("errors", [None, DEEP[2]])
+def test_the_tables_of_weights_keep_apart_from_those_between_them(errors):
+    ax = diagrams.network(DEEP[0], [B[0], *B], DEEP[1], deltas=errors)
+    cells = {MUTED: [], PURPLE if errors is None else RED: []}
+    for cell in patches(ax, Rectangle):
+        cells[to_hex(cell.get_edgecolor()).upper()].append(cell.get_bbox())
+    weights, columns = cells.values()
+    assert (len(weights), len(columns)) == (6 + 9 + 3, 3 + 3 + 1)
+    assert not any(w.padded(0.05).overlaps(c) for w in weights for c in columns)
 
 
 def test_the_same_sizes_have_the_same_places_whatever_the_numbers_and_the_state():
@@ -121,34 +144,23 @@ def test_the_same_sizes_have_the_same_places_whatever_the_numbers_and_the_state(
 
 
 def test_what_moves_has_its_colour_and_its_direction_and_is_negative_where_dashed():
-    def ends(ax, color):  # of each arrow: where it points to, where it comes from
-        return [(line.get_xdata()[0], line.get_xdata()[-1]) for line in wires(ax, color)]
-
-    forward = diagrams.network(W, None, A[:2], arriving=1)
-    assert len(ends(forward, COLORS["a"])) == 6
-    assert all(to > source for to, source in ends(forward, COLORS["a"]))
-    assert len(wires(forward, MUTED)) == 3
-
-    ax = diagrams.network(W, None, A, deltas=DELTA)
-    red = wires(ax, COLORS["cost"])
+    forward = DRAWINGS["on its way"]()
+    assert (len(wires(forward, GREEN)), len(wires(forward, MUTED))) == (6, 3)
+    assert directions(wires(forward, GREEN)) == {True}
+    ax = DRAWINGS["backward"]()
+    red = wires(ax, RED)
     assert len(red) == 3 + 1  # from the output to layer 1, and from the cost to the output
-    assert all(to < source for to, source in ends(ax, COLORS["cost"]))
+    assert directions(red) == {False}
     assert [line.is_dashed() for line in red[:3]] == [False, True, False]  # w δ
     assert len(wires(ax, MUTED)) == 6
-    assert {r"$\delta^1_{2}$", r"$\delta^2$", "$x_{0}$"} <= set(texts(ax))
-    arrived = diagrams.network(W, None, A, deltas=[None, None, DELTA[2]])
-    assert {r"$\delta^2$", "$a^1_{0}$"} <= set(texts(arrived))
-    assert len(wires(arrived, COLORS["cost"])) == 1
-
-    blue = wires(diagrams.network(W, None, A, updates=W), COLORS["weights"])
+    assert {r"$\delta^1_{2}$", r"$\delta^2$", "$x_{0}$"} <= texts(ax)
+    blue = wires(DRAWINGS["update"](), BLUE)
     assert sum(line.is_dashed() for line in blue) == 2
 
 
 def test_the_walk_back_has_a_picture_per_layer_and_the_errors_arrive_one_by_one():
     axes = diagrams.backward_pass(W, A, DELTA)
-    seen = [sum(text.startswith(r"$\delta") for text in texts(ax)) for ax in axes[:3]]
-    assert seen == [0, 1, 2]
-    assert [len(wires(ax, COLORS["cost"])) for ax in axes[:3]] == [0, 1, 4]
+    assert [len(wires(ax, RED)) for ax in axes[:3]] == [0, 1, 4]
 
 
 def test_each_of_the_four_equations_points_at_the_place_where_it_lives():
@@ -161,34 +173,24 @@ def test_each_of_the_four_equations_points_at_the_place_where_it_lives():
         assert np.abs(arrow - node).sum(axis=1).min() < 0.6
     chain = diagrams.four_equations([1.0, 2.0, 3.0], [1.0, 0.5, 0.5, 0.5], [0.1, -0.2, 0.3])
     assert not [text for text in texts(chain) if "_" in text or "sum" in text]
-    assert {"0.10", "−0.20", "0.30"} <= set(texts(chain))
-
-
-def test_an_augmented_network_has_a_constant_node_per_layer_and_a_wire_per_bias():
-    ax = diagrams.augmented_network(W, B)
-    assert (len(patches(ax, Circle)), texts(ax).count("1")) == (6, 2)
-    assert [line.is_dashed() for line in wires(ax, COLORS["biases"])] == [False] * 3 + [True]
-    assert {"0.10", "−0.40"} <= set(texts(ax))
-
-
-def test_an_outline_shortens_wide_layers_and_draws_its_weights_as_areas():
-    ax = DRAWINGS["outline"]()
-    assert len(patches(ax, Circle)) == 6 + 6 + 3
-    assert {"784", "256", "3", "hidden", "200,704 weights"} <= set(texts(ax))
-    assert texts(ax).count("⋮") == 2
-    large, small = (p.get_width() * p.get_height() for p in patches(ax, Rectangle))
-    assert large / small == pytest.approx(784 / 3)
+    assert {"0.10", "−0.20", "0.30"} <= texts(chain)
 
 
 @pytest.mark.parametrize(("through", "number"), [(None, 6), (2, 2)])
-@pytest.mark.parametrize(("back", "colors"), [(False, SIGNED), (True, [COLORS["cost"]])])
-def test_the_paths_from_a_node_are_coloured_and_the_rest_is_faint(through, number, back, colors):
-    ax = diagrams.draw_paths([None, *W], layer=0, node=1, through=through, back=back)
-    chosen = wires(ax, *colors)
+@pytest.mark.parametrize(("deltas", "colors"), [(None, SIGNED), (DELTA, [RED])])
+def test_the_paths_from_a_node_are_coloured_and_the_rest_is_faint(through, number, deltas, colors):
+    ax = DRAWINGS["paths"](through=through, deltas=deltas)
+    chosen, back = wires(ax, *colors), deltas is not None
     assert len(chosen) == number + back  # in red the way from the cost, too
     assert len(wires(ax, MUTED)) == 9 - number
-    assert {line.get_xdata()[0] < line.get_xdata()[-1] for line in chosen} == {back}
-    assert {"$z^2$", "$C$"} <= set(texts(diagrams.draw_paths(W, layer=0, node=1, last="z")))
+    assert directions(chosen) == {not back} if back else True
+
+
+def test_a_path_back_is_as_wide_as_what_flows_on_it_and_dashed_where_that_is_negative():
+    red = wires(DRAWINGS["paths back"](), RED)[:3]  # node 1 of the input has three wires
+    flow = W[0][:, 1] * DELTA[1]
+    assert np.array_equal(np.argsort([line.get_linewidth() for line in red]), np.argsort(abs(flow)))
+    assert [line.is_dashed() for line in red] == (flow < 0).tolist()
 
 
 def test_a_graph_runs_from_left_to_right_with_its_parameters_above():
@@ -201,53 +203,34 @@ def test_a_graph_runs_from_left_to_right_with_its_parameters_above():
     assert {"2.00", "0.012", "−12.00", "0.25"} <= set(at)
 
 
-def test_the_slopes_of_a_graph_come_back_in_red_as_far_as_they_are_given():
-    def red_arrows(gradients):
-        ax = diagrams.computational_graph(CHAIN, EDGES, slopes=dict.fromkeys(EDGES, -0.75),
-                                          gradients=gradients)  # fmt: skip
-        arrows = patches(ax, FancyArrowPatch)[len(EDGES) :]
-        assert {to_hex(arrow.get_edgecolor()) for arrow in arrows} <= {COLORS["cost"].lower()}
-        for arrow in arrows:
-            (start, *_), (end, *_) = arrow._posA_posB
-            assert start > end
-        return len(arrows), [t.get_text() for t in ax.texts if t.get_color() == COLORS["cost"]]
-
-    assert red_arrows({"C": 1.0})[0] == 0
-    number, red = red_arrows({"C": 1.0, "z1": -0.75, "w1": 9.0})
-    assert number == 1
-    assert {"−0.75", "9.00", r"$\delta^{1}$", "×−0.75"} <= set(red)
+@pytest.mark.parametrize(("known", "number"), [(["C"], 0), (["C", "z1", "w1"], 1)])
+def test_the_slopes_of_a_graph_come_back_in_red_as_far_as_they_are_given(known, number):
+    gradients = {name: SLOPES["gradients"][name] for name in known}
+    ax = diagrams.computational_graph(CHAIN, EDGES, **SLOPES | {"gradients": gradients})
+    arrows = [p for p in patches(ax, FancyArrowPatch) if to_hex(p.get_edgecolor()) == RED.lower()]
+    assert len(arrows) == number
+    assert all(start > end for (start, _), (end, _) in (arrow._posA_posB for arrow in arrows))
+    red = {t.get_text() for t in ax.texts if t.get_color() == RED}
+    assert ({"0.031", "9.00", r"$\delta^{1}$", "×−0.75"} <= red) == (number > 0)
 
 
 def test_number_lines_share_one_scale_and_write_values_and_factors():
     steps = [("w1", 1.0, 1.5), ("z1", 2.0, 3.0), ("a1", 1.0, 1.0), ("C", 1.0, 1.0)]
     ax = diagrams.number_lines(steps)
-    assert {"×2.00", "×0", "Δ = +1.00", "no change arrives", "1 on every line"} <= set(texts(ax))
-    assert "3.00" not in texts(ax)  # only values that the quantity has
+    assert {"×2.00", "×0", "Δ = +1.00", "no change arrives", "1 on every line"} <= texts(ax)
     shades = [polygon.get_xy() for polygon in patches(ax, Polygon)]
     assert [shade[1:3, 0].tolist() for shade in shades] == [[0.5, 1.0], [1.0, 0.0], [0.0, 0.0]]
 
 
-@pytest.mark.parametrize("bias", [[[13.0, 14.0]], [[13.0, 14.0], [15.0, 16.0]]])
+@pytest.mark.parametrize("bias", [[BIAS], [BIAS, [15.0, 16.0]]])
 def test_a_matrix_equation_marks_the_row_and_the_column_that_make_one_entry(bias):
-    left, right = np.arange(1.0, 7).reshape(2, 3), np.arange(7.0, 13).reshape(3, 2)
-    total = left @ right + bias
-    terms = [("A^1", left, "sample", "in"), "@", (r"W^{2\top}", right, "in", "out"), "+"]
-    terms += [("b^2", np.array(bias), "", "out"), "=", ("Z^2", total, "sample", "out")]
+    total = LEFT @ RIGHT + bias
+    terms = [*TERMS[:4], ("b^2", np.array(bias), "", "out"), "=", ("Z^2", total, "sample", "out")]
     ax = diagrams.matrix_equation(terms, highlight=(1, 0))
     bold = [t.get_text() for t in ax.texts if t.get_fontweight() == "bold"]
-    made_of = [*left[1], *right[:, 0], bias[-1][0], total[1, 0]]
+    made_of = [*LEFT[1], *RIGHT[:, 0], bias[-1][0], total[1, 0]]
     assert bold == [f"{value:.2f}" for value in made_of]
-    assert {"@", "+", "=", "sample", "out", "$A^1$", "$Z^2$"} <= set(texts(ax))
-
-
-def test_a_stack_shows_its_front_and_the_letter_and_length_of_each_axis():
-    ax = DRAWINGS["stack"]()
-    assert {"$i$: 50", "$j$: 9", "$l$: 1", "shape (50, 9, 2)", "⋰", "⋮"} <= set(texts(ax))
-    assert {"0", "1.00", "2.00"} <= set(texts(ax))
-    assert "18.00" not in texts(ax)  # behind the front
-    assert texts(ax).count("$k$: 2") == 2
-    arrows = patches(ax, FancyArrowPatch)
-    assert sum(arrow.get_linestyle() == "-" for arrow in arrows) == 8 - 2
+    assert {"@", "+", "=", "sample", "out", "$A^1$", "$Z^2$"} <= texts(ax)
 
 
 # --------------------------------------------------------------- the hidden space through training
@@ -260,32 +243,14 @@ LEVELS = rng.uniform(size=(FRAMES, ROWS, COLUMNS))
 
 
 def space(d, **changes):
-    given = {
-        "name": f"{d}-D",
-        "grid": rng.uniform(size=(FRAMES, ROWS, COLUMNS, d)),
-        "samples": rng.uniform(size=(FRAMES, SAMPLES, d)),
-        "labels": "abc"[:d],
-    }
-    return animate.Space(**given | changes)
+    grid = rng.uniform(size=(FRAMES, ROWS, COLUMNS, d))
+    given = {"grid": grid, "samples": rng.uniform(size=(FRAMES, SAMPLES, d)), "labels": "abc"[:d]}
+    return animate.Space(**{"name": f"{d}-D"} | given | changes)
 
 
 @pytest.fixture(scope="module")
 def player():
     return animate.player([space(2), space(3)], LEVELS, CLASSES, CAPTIONS, title="a < b")
-
-
-@pytest.mark.parametrize("view", [(0, 0), (25, -60), (60, 218)])
-def test_a_view_is_a_rotation_in_which_distances_stay(view):
-    points = rng.normal(size=(7, 3))
-    seen = np.column_stack(space(3, view=view).project(points))
-    before, after = (np.linalg.norm(p[:, None] - p, axis=-1) for p in (points, seen))
-    np.testing.assert_allclose(after, before, atol=1e-12)
-
-
-def test_from_the_front_the_first_axis_nears_the_second_runs_right_and_the_third_up():
-    corners = np.vstack([np.zeros(3), np.eye(3)])
-    seen = np.column_stack(space(3, view=(0, 0)).project(corners))
-    np.testing.assert_allclose(seen[1:] - seen[0], [[0, 0, 1], [1, 0, 0], [0, 1, 0]], atol=1e-12)
 
 
 def test_the_boundary_runs_where_the_output_is_one_half_in_every_space():
@@ -299,20 +264,6 @@ def test_the_boundary_runs_where_the_output_is_one_half_in_every_space():
     assert animate.boundary(plane, np.full((9, 9), 0.2)) == []
 
 
-def test_small_multiples_show_the_samples_of_their_frame_and_far_cells_first():
-    plane, cube = space(2), space(3)
-    axes = animate.small_multiples([plane, cube], LEVELS, CLASSES, CAPTIONS, [0, 2], title="t")
-    assert [ax.get_title(loc="center") for ax in axes[0]] == ["epoch 0", "epoch 2"]
-    dots = [line.get_xydata() for line in axes[0, 1].lines if line.get_marker() in ("o", "^")]
-    for label in (0, 1):
-        np.testing.assert_array_equal(dots[label], plane.samples[2][label == CLASSES])
-    corners, near = cube.project(cube.grid[0])
-    farthest = (near[:-1, :-1] + near[1:, 1:]).argmin()
-    (sheet,) = axes[1, 0].collections
-    first_drawn = sheet.get_paths()[0].vertices[0]
-    np.testing.assert_array_equal(first_drawn, corners[:-1, :-1].reshape(-1, 2)[farthest])
-
-
 def test_a_player_shows_each_frame_by_itself(player):
     sizes = {Image.open(io.BytesIO(image)).size for image in player.images}
     assert (len(set(player.images)), len(sizes)) == (FRAMES, 1)
@@ -323,7 +274,7 @@ def test_a_player_shows_each_frame_by_itself(player):
 
 
 def test_the_small_palette_of_a_frame_keeps_a_class_colour_of_few_pixels():
-    figure = Figure(figsize=(4, 3), dpi=100)
+    figure = Figure(figsize=(4, 3), dpi=100, layout="none")
     figure.add_axes((0, 0, 1, 1)).imshow(rng.uniform(size=(60, 80)), cmap="Blues", aspect="auto")
     figure.add_artist(Rectangle((0.1, 0.1), 0.05, 0.05, color=CLASS_COLORS[1], lw=0))
     image = Image.open(io.BytesIO(animate._png(FigureCanvasAgg(figure)))).convert("RGB")

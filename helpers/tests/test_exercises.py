@@ -2,14 +2,13 @@
 
 import inspect
 import tracemalloc
-from functools import partial, wraps
+from functools import partial
 from itertools import pairwise
 from types import FunctionType
 
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
-from scipy.stats import multivariate_normal
 
 from helpers import exercises
 from helpers.exercises import Verdict
@@ -26,12 +25,6 @@ def sigmoid_prime(z):
     return sigmoid(z) * (1 - sigmoid(z))
 
 
-def forward(x, weights, biases):
-    if not weights:
-        return x
-    return sigmoid(weights[-1] * forward(x, weights[:-1], biases[:-1]) + biases[-1])
-
-
 def backprop_1d(x, y, weights, biases, *, slope=sigmoid_prime, output=lambda a, y: a - y):
     a, z = [x], []
     for w, b in zip(weights, biases, strict=True):
@@ -46,13 +39,10 @@ def backprop_1d(x, y, weights, biases, *, slope=sigmoid_prime, output=lambda a, 
     return dw, db
 
 
-def by_differences(x, y, weights, biases):
-    def cost(p):
-        return 0.5 * (forward(x, *p.reshape(2, -1).tolist()) - y) ** 2
-
-    p = np.array([*weights, *biases])
-    steps = 1e-6 * np.eye(len(p))
-    return np.array([(cost(p + s) - cost(p - s)) / 2e-6 for s in steps]).reshape(2, -1)
+def forward(x, weights, biases):
+    if not weights:
+        return x
+    return sigmoid(weights[-1] * forward(x, weights[:-1], biases[:-1]) + biases[-1])
 
 
 def collapse(W, b):
@@ -62,61 +52,28 @@ def collapse(W, b):
     return W_star, b_star
 
 
-def collapse_from_the_end(W, b):
-    W_star, b_star = W[-1], b[-1]
-    for k in range(len(W) - 2, 0, -1):
-        W_star, b_star = W_star @ W[k], W_star @ b[k] + b_star
-    return [W_star.tolist(), b_star.tolist()]
+def straight(x, y, W, b, **slots):
+    return backprop(x, y, W, b, **{"last": lambda z: z, "slope": lambda z: 1} | slots)
 
 
-def backprop(x, y, W, b, *, output=lambda e: e, back=lambda w, d: w.T @ d, hidden=sigmoid_prime):
+def backprop(
+    x, y, W, b, *, last=sigmoid, slope=sigmoid_prime, output=lambda e: e, hidden=sigmoid_prime,
+    back=lambda w, d: w.T @ d,
+):  # fmt: skip
     z, a = [None], [x]
     for matrix, vector in zip(W[1:], b[1:], strict=True):
         z.append(matrix @ a[-1] + vector)
         a.append(sigmoid(z[-1]))
     delta = [None] * len(W)
-    delta[-1] = output(a[-1] - y) * sigmoid_prime(z[-1])
+    delta[-1] = output(last(z[-1]) - y) * slope(z[-1])
     for k in range(len(W) - 2, 0, -1):
         delta[k] = back(W[k + 1], delta[k + 1]) * hidden(z[k])
     return [None, *(np.outer(d, before) for d, before in zip(delta[1:], a, strict=False))], delta
 
 
-def backprop_by_columns(x, y, W, b):
-    def send(a, layers):
-        if not layers:
-            return [], a - y[:, None]
-        (w, c), *rest = layers
-        out = 0.5 * (1 + np.tanh((w @ a + c[:, None]) / 2))
-        later, arriving = send(out, rest)
-        error = arriving * out * (1 - out)
-        return [((error @ a.T).tolist(), error[:, 0]), *later], w.T @ error
-
-    dW, db = zip(*send(x[:, None], list(zip(W[1:], b[1:], strict=True)))[0], strict=True)
-    return [None, *dW], [None, *db]
-
-
-def straight(x, y, W, b, *, error=lambda z, y: z - y, back=lambda w, d: w.T @ d):
-    z, a = [None], [x]
-    for matrix, vector in zip(W[1:], b[1:], strict=True):
-        z.append(matrix @ a[-1] + vector)
-        a.append(sigmoid(z[-1]))
-    delta = [None] * len(W)
-    delta[-1] = error(z[-1], y)
-    for k in range(len(W) - 2, 0, -1):
-        delta[k] = back(W[k + 1], delta[k + 1]) * sigmoid_prime(z[k])
-    return [None, *(np.outer(d, before) for d, before in zip(delta[1:], a, strict=False))], delta
-
-
-def straight_by_columns(x, y, W, b):
-    a = [x[:, None]]
-    for matrix, vector in zip(W[1:-1], b[1:-1], strict=True):
-        a.append(0.5 * (1 + np.tanh((matrix @ a[-1] + vector[:, None]) / 2)))
-    delta, dW, db = W[-1] @ a[-1] + (b[-1] - y)[:, None], [], []
-    for k in range(len(W) - 1, 0, -1):
-        dW.insert(0, (delta @ a[k - 1].T).tolist())
-        db.insert(0, delta[:, 0].tolist())
-        delta = (W[k].T @ delta) * a[k - 1] * (1 - a[k - 1])
-    return [None, *dW], [None, *db]
+def as_lists(slopes):
+    """Return arrays within lists as lists within lists."""
+    return [[None, *(np.array(part).tolist() for part in each[1:])] for each in slopes]
 
 
 def gradient(p, X, Y, *, slope=lambda H: 1 - H**2, scale=1.0):
@@ -142,7 +99,7 @@ def from_text(source, change):
     """Return a gradient of the mystery's very code, with the marks of a planted one."""
     suspected = FunctionType(mystery.__code__, globals())
     suspected.source, suspected.change = source, change
-    return suspected
+    return lambda: suspected
 
 
 def check_mystery(suspect) -> Verdict:
@@ -160,11 +117,6 @@ def planted(gradient):
     return lambda: gradient
 
 
-def once(gradient):
-    """Return an answer that can be asked only once."""
-    return partial(next, iter([gradient]))
-
-
 SUBSCRIPTS = {"forward": "ij,nj->ni", "back": "ij,ni->nj", "bias": "ni->i", "weights": "ni,nj->ij"}
 OTHER = {"forward": " o i , s i -> s o", "back": "jk,nj->nk", "bias": "ab->b", "weights": "ba,bc"}
 
@@ -178,34 +130,13 @@ def nesterov(theta, v, gradient, rate, momentum):
     return theta + v, v
 
 
-def from_ahead(theta, v, gradient, rate, momentum):
-    ahead = theta + momentum * v
-    new = ahead - rate * gradient(ahead)
-    return np.array([new, new - theta])
-
-
 def posterior(X, means, sd, prior):
     return softmax((X @ means.T - (means**2).sum(axis=1) / 2) / sd**2 + np.log(prior), axis=1)
-
-
-def posterior_by_densities(X, means, sd, prior):
-    densities = [multivariate_normal(m, sd**2 * np.eye(len(m))).pdf(X) for m in means]
-    joint = prior * np.transpose(densities)
-    return joint / joint.sum(axis=1, keepdims=True)
 
 
 def calibration(confidence, correct, edges):
     which = np.clip(np.digitize(confidence, edges) - 1, 0, len(edges) - 2)
     return np.abs(np.bincount(which, weights=confidence - correct)).sum() / len(confidence)
-
-
-def calibration_by_bins(confidence, correct, edges):
-    error = 0.0
-    for low, high in pairwise(edges):
-        inside = (confidence >= low) & (confidence < high + (high == edges[-1]))
-        if inside.any():
-            error += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
-    return error
 
 
 def l2(grads, params, strength):
@@ -215,11 +146,6 @@ def l2(grads, params, strength):
 def dropout(A, keep, rng):
     mask = (rng.random(A.shape) < keep) / keep
     return A * mask, mask
-
-
-def dropout_by_counts(A, keep, rng):
-    mask = rng.binomial(1, keep, size=A.shape) / keep
-    return [np.where(mask > 0, A / keep, 0), mask]
 
 
 def flops(sizes, N):
@@ -236,10 +162,6 @@ def accumulated(gradient, X, Y, size):
     return total
 
 
-def log_sum_exp_pullback(Z, g):
-    return g * softmax(Z, axis=1)
-
-
 def slopes_of_graph(order, parents, factors):
     bars = {order[-1]: 1.0}
     for name in reversed(order):
@@ -248,18 +170,7 @@ def slopes_of_graph(order, parents, factors):
     return bars
 
 
-def slopes_path_by_path(order, parents, factors):
-    def walk(name, bar):
-        bars[name] += bar
-        for parent, factor in zip(parents[name], factors[name], strict=True):
-            walk(parent, bar * factor)
-
-    bars = dict.fromkeys(order, 0.0)
-    walk(order[-1], 1.0)
-    return bars
-
-
-def trained_by_hand(p, X, Y, rate, epochs):
+def trained(p, X, Y, rate, epochs):
     for _ in range(epochs):
         A1 = sigmoid(X @ p["W1"].T + p["b1"])
         A2 = sigmoid(A1 @ p["W2"].T + p["b2"])
@@ -271,43 +182,30 @@ def trained_by_hand(p, X, Y, rate, epochs):
     return p
 
 
-def interpolate(ink, places):
-    return np.interp(places, np.arange(-1, len(ink) + 1), np.pad(ink, 1))
-
-
-RIGHT = {  # check -> answers that are right; the first one stands for all in what follows
+RIGHT = {  # check -> answers that are right
     "forward_any_depth": [forward],
     "two_sided_slope": [lambda f, x, eps: (f(x + eps) - f(x - eps)) / (2 * eps)],
-    "error_one_layer_back": [
-        lambda w, d, z: w * d * sigmoid_prime(z),
-        lambda w, d, z: np.array(w * d / (2 + 2 * np.cosh(z))),
-    ],
-    "backprop_1d": [backprop_1d, by_differences],
+    "error_one_layer_back": [lambda w, d, z: np.array(w * d / (2 + 2 * np.cosh(z)))],
+    "backprop_1d": [backprop_1d, lambda *chain: np.array(backprop_1d(*chain))],
     "layer": [
-        lambda A, W, b: W @ A + b[:, None],
         lambda A, W, b: (A.T @ W.T + b).T,
         lambda A, W, b: [[w @ a + c for a in A.T] for w, c in zip(W, b, strict=True)],
     ],
-    "collapse": [collapse, collapse_from_the_end],
-    "backprop_loops": [backprop, backprop_by_columns],
-    "backprop_linear_output": [straight, straight_by_columns],
+    "collapse": [collapse, lambda W, b: [part.tolist() for part in collapse(W, b)]],
+    "backprop_loops": [backprop, lambda *case: as_lists(backprop(*case))],
+    "backprop_linear_output": [straight, lambda *case: as_lists(straight(*case))],
     "mystery_bug": [
         planted(same_bug),
-        planted(from_text("Delta = 1 - H\n", ("H**2", "H"))),
-        once(from_text("Delta = 1 - H\n", ("1 - H**2", "1 - H"))),
+        from_text("Delta = 1 - H\n", ("H**2", "H")),
+        partial(next, iter([same_bug])),  # can be asked only once
     ],
     "subscripts": [lambda: SUBSCRIPTS, lambda: OTHER],
-    "errors_back": [
-        lambda W, D, Z: (W.T @ D.T).T * sigmoid_prime(Z),
-        lambda W, D, Z: [(d @ W) * sigmoid_prime(z) for d, z in zip(D, Z, strict=True)],
-    ],
+    "errors_back": [lambda W, D, Z: ((W.T @ D.T).T * sigmoid_prime(Z)).tolist()],
     "gradient_norms": [
-        lambda D, A: np.linalg.norm(D, axis=1) * np.linalg.norm(A, axis=1),
         lambda D, A: np.sqrt(np.einsum("ni,ni,nj,nj->n", D, D, A, A)),
         lambda D, A: [np.linalg.norm(np.outer(d, a)) for d, a in zip(D, A, strict=True)],
     ],
     "binary_cross_entropy": [
-        lambda z, y: np.mean(np.logaddexp(0, z) - y * z),
         lambda z, y: np.mean(np.maximum(z, 0) - y * z + np.log1p(np.exp(-np.abs(z)))),
         lambda z, y: sum(np.logaddexp(0, (1 - 2 * y) * z)) / len(z),
     ],
@@ -316,36 +214,34 @@ RIGHT = {  # check -> answers that are right; the first one stands for all in wh
         lambda P, V: [p * (v - p @ v) for p, v in zip(P, V, strict=True)],
     ],
     "two_class_probabilities": [
-        lambda Z: expit(Z - Z[:, ::-1]),
         lambda Z: 0.5 + np.tanh((Z - Z[:, ::-1]) / 2) / 2,
         lambda Z: softmax(Z, axis=1).tolist(),
     ],
-    "nesterov_step": [nesterov, from_ahead],
+    "nesterov_step": [nesterov, lambda *case: np.array(nesterov(*case))],
     "leaky_errors": [
         lambda D, W, Z, alpha: (D @ W) * np.where(Z > 0, 1.0, alpha),
-        lambda D, W, Z, alpha: [
-            d @ W * (1 - (1 - alpha) * (z < 0)) for d, z in zip(D, Z, strict=True)
-        ],
+        lambda D, W, Z, alpha: D @ W * (1 - (1 - alpha) * (Z < 0)),
     ],
-    "posterior": [posterior, posterior_by_densities],
-    "calibration_error": [calibration, calibration_by_bins],
+    "posterior": [posterior],
+    "calibration_error": [calibration],
     "l2_gradients": [l2, lambda *case: dict(reversed(l2(*case).items()))],
-    "dropout": [dropout, dropout_by_counts],
+    "dropout": [dropout, lambda *case: list(dropout(*case))],
     "step_flops": [flops, lambda sizes, N: int(flops(sizes, N))],
     "accumulated": [accumulated],
-    "tanh_pullback": [
-        lambda u, g: g * (1 - np.tanh(u) ** 2),
-        lambda u, g: g / np.cosh(u) ** 2,
-    ],
-    "log_sum_exp_pullback": [log_sum_exp_pullback],
-    "slopes_of_graph": [slopes_of_graph, slopes_path_by_path],
-    "trained_on_tape": [trained_by_hand],
-    "interpolate": [interpolate],
+    "tanh_pullback": [lambda u, g: g / np.cosh(u) ** 2],
+    "log_sum_exp_pullback": [lambda Z, g: g * softmax(Z, axis=1)],
+    "slopes_of_graph": [slopes_of_graph],
+    "trained_on_tape": [trained],
+    "interpolate": [lambda ink, x: np.interp(x, np.arange(-1, len(ink) + 1), np.pad(ink, 1))],
 }
-NAMES = sorted(RIGHT)
-CHECKS = {name: getattr(exercises, f"check_{name}") for name in NAMES}
+CHECKS = {name: getattr(exercises, f"check_{name}") for name in RIGHT}
+MISTAKES = [
+    pytest.param(name, answer, sentence, id=f"{name}: {sentence}")
+    for name, checked in CHECKS.items()
+    for sentence, answer in getattr(checked, "mistakes", {}).items()
+]
 CHECKS["mystery_bug"] = check_mystery
-MISTAKES = {name: getattr(CHECKS[name], "mistakes", {}) for name in NAMES}
+each_check = pytest.mark.parametrize("name", RIGHT)
 
 
 def said(name, answer) -> str:
@@ -358,15 +254,10 @@ def said(name, answer) -> str:
     return verdict.message
 
 
-def test_no_check_is_left_out_of_these_tests():
-    public = [name for name in dir(exercises) if name.startswith("check_")]
-    assert public == [f"check_{name}" for name in NAMES]
-
-
 # ---------------------------------------------------------------------------- true of every check
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_check
 def test_every_right_form_is_accepted(name):
     for answer in RIGHT[name]:
         verdict = CHECKS[name](answer)
@@ -374,13 +265,7 @@ def test_every_right_form_is_accepted(name):
         assert repr(verdict).startswith("Correct: ")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if MISTAKES[name]])
-def test_each_known_mistake_is_told_from_all_others(name):
-    for sentence, wrong_solution in MISTAKES[name].items():
-        assert said(name, wrong_solution).endswith(sentence)
-
-
-@pytest.mark.parametrize("name", NAMES)
+@each_check
 def test_an_unsolved_exercise_is_neither_right_nor_wrong(name):
     def stub(*_):
         raise NotImplementedError
@@ -390,7 +275,7 @@ def test_an_unsolved_exercise_is_neither_right_nor_wrong(name):
     assert "Not solved yet" in verdict.message
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_check
 def test_an_exception_is_reported_with_its_case(name):
     def broken(*_):
         raise IndexError("out of range")
@@ -400,32 +285,19 @@ def test_an_exception_is_reported_with_its_case(name):
     assert message.startswith(("Not yet: with ", "Not yet: for ", "Not yet: at "))
 
 
-def overwrite(value) -> bool:
-    """Change an array, a list or a dict, and return whether it is one."""
-    if isinstance(value, np.ndarray):
-        value.fill(7)
-    elif isinstance(value, (list, dict)):
-        value.pop(next(iter(value)) if isinstance(value, dict) else 0)
-    return isinstance(value, (np.ndarray, list, dict))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_overwritten_arguments_are_noticed_and_named(name):
-    answer = RIGHT[name][0]() if name == "mystery_bug" else RIGHT[name][0]
-    overwritten = []
-
-    @wraps(answer)
-    def careless(*given):
-        result = answer(*given)
-        names = inspect.signature(answer).parameters
-        overwritten[:] = [n for n, value in zip(names, given, strict=False) if overwrite(value)]
-        return result
-
-    message = CHECKS[name](planted(careless) if name == "mystery_bug" else careless).message
-    if name in ("two_sided_slope", "error_one_layer_back", "subscripts"):
-        assert not overwritten  # they take numbers and functions only
-    else:
-        assert f"your function changes {' and '.join(overwritten)}; leave" in message
+@pytest.mark.parametrize(
+    ("name", "answer", "changed"),
+    [
+        ("forward_any_depth", lambda x, weights, biases: weights.pop(0), "weights"),
+        ("layer", lambda A, W, b: np.matmul(W, A, out=A), "A"),
+        ("collapse", lambda W, b: (W[1].fill(7), b.pop()), "W and b"),
+        ("mystery_bug", planted(lambda p, X, Y: p.pop("U")), "p"),
+        ("nesterov_step", lambda theta, v, *_: (theta.fill(7), v.fill(7)), "theta and v"),
+    ],
+)
+def test_overwritten_arguments_are_noticed_and_named(name, answer, changed):
+    expected = f"your function changes {changed}; leave what it is given as it is."
+    assert said(name, answer).endswith(expected)
 
 
 ODD = [None, "x", "3.0", True, 1 + 2j, 1e200, np.nan, object(), len, [], {}, (), {1: 2}, [None]]
@@ -436,7 +308,7 @@ ODD += [{"forward": None, "back": 1, "bias": "", "weights": "->"}]
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("name", NAMES)
+@each_check
 def test_no_answer_makes_a_check_raise(name):
     for odd in ODD:
         said(name, lambda *_, odd=odd: odd)
@@ -445,9 +317,10 @@ def test_no_answer_makes_a_check_raise(name):
     assert "of type int, not a function" in said(name, 3)  # a loop has taken the name
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in dir(exercises) if name.startswith("check_")])
 def test_a_tooltip_shows_what_a_check_takes_and_returns(name):
-    check = getattr(exercises, f"check_{name}")
+    check = getattr(exercises, name)
+    assert name.removeprefix("check_") in RIGHT, "a check without tests"
     assert "Callable" in str(inspect.signature(check))
     assert inspect.signature(check).return_annotation is Verdict
     assert check.__doc__.startswith("Check ")
@@ -486,42 +359,14 @@ def test_a_part_of_an_answer_is_named_as_its_author_has_it(pair, words):
     assert words in verdict.message
 
 
-def overwritten_sum(W, delta):
-    for row, error in zip(W, delta, strict=True):
-        arriving = row * error  # = in the place of +=
-    return arriving
+@pytest.mark.parametrize(("name", "answer", "sentence"), MISTAKES)
+def test_each_known_mistake_is_told_from_all_others(name, answer, sentence):
+    assert said(name, answer).endswith(sentence)
 
 
-def unit_biases(*case):
-    dW, db = backprop(*case)
-    return dW, [None, *(np.ones(len(delta)) for delta in db[1:])]
-
-
-def shallow_backprop(x, y, W, b):
+def only_if_deep(x, y, W, b):
     dW, db = backprop(x, y, W, b)
     return dW, [None, db[1] * (3 if len(W) > 4 else 1), *db[2:]]
-
-
-def in_two_lines(W, b):
-    W_star, b_star = W[-1], b[-1]
-    for k in range(len(W) - 2, 0, -1):
-        W_star = W_star @ W[k]
-        b_star = W_star @ b[k] + b_star
-    return W_star, b_star
-
-
-def without_small_slope(*chain):
-    dw, db = backprop_1d(*chain)
-    return [0.0 if len(dw) == 5 else dw[0], *dw[1:]], db
-
-
-def unstable(z, y):
-    return -np.mean(y * np.log(sigmoid(z)) + (1 - y) * np.log(1 - sigmoid(z)))
-
-
-def clipped(z, y):
-    p = np.clip(expit(z), 1e-15, 1 - 1e-15)
-    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
 
 
 def exponentials(Z, limit=np.inf):
@@ -529,25 +374,9 @@ def exponentials(Z, limit=np.inf):
     return E / E.sum(axis=1, keepdims=True)
 
 
-def jacobians(P, V):
-    return [(np.diag(p) - np.outer(p, p)) @ v for p, v in zip(P, V, strict=True)]
-
-
-def shifted(theta, v, gradient, rate, momentum):
-    before, v = v, momentum * v - rate * gradient(theta)
-    return theta - momentum * before + (1 + momentum) * v, v
-
-
-def shifted_sum(theta, v, gradient, rate, momentum):
-    g = gradient(theta)
-    v = momentum * v + g
-    return theta - rate * (g + momentum * v), v
-
-
-def mean_of_means(gradient, X, Y, size):
-    starts = range(0, len(X), size)
-    grads = [gradient(X[i : i + size], Y[i : i + size]) for i in starts]
-    return {name: np.mean([g[name] for g in grads], axis=0) for name in grads[0]}
+def cross_entropy(of_logits, z, y):
+    p = of_logits(z)
+    return -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
 
 
 def masked(draw):
@@ -568,38 +397,24 @@ WRONG = {
     "forward_any_depth": [
         (lambda x, w, b: [forward(x, w, b)], "shape (1,), expected a plain number"),
         (lambda x, w, b: forward(x, w[:4], b[:4]), "with five layers,"),
-        (
-            lambda x, w, b: forward(x, w, b) + 0 * w[1],
-            "with one layer, your function rai",
-        ),
+        (lambda x, w, b: forward(x, w, b) + 0 * w[1], "with one layer, your function raises Ind"),
     ],
     "backprop_1d": [
         (partial(backprop_1d, slope=lambda z: sigmoid_prime(sigmoid(z))), "db[2]: σ' was taken at"),
         (partial(backprop_1d, output=lambda a, y: (a - y) / 2), "db[2]: half the slope; does a ½"),
-        (partial(backprop_1d, output=lambda a, y: 2 * (a - y)), "the cost is *half* the squared"),
         (partial(backprop_1d, output=lambda a, y: a), "db[2]: the label is missing"),
-        (partial(backprop_1d, output=lambda a, y: a + y), "db[2]: the label is added"),
-        (partial(backprop_1d, output=lambda a, y: abs(a - y)), "BP1 has lost the sign of a − y."),
-        (partial(backprop_1d, output=lambda a, y: (a - y) ** 2 / 2), "BP1 has the cost where the"),
-        (partial(backprop_1d, output=lambda a, y: a * (1 - y)), "db[2] is "),
         (partial(backprop_1d, output=lambda a, y: a - y**2), "db[2] is "),
         (lambda x, *c: backprop_1d(abs(x), *c), "with one node, db[0] is"),
         (lambda *c: list(zip(*backprop_1d(*c), strict=True)), "these are pairs, one per layer"),
         (lambda *c: ([9.5, *backprop_1d(*c)[0][1:]], backprop_1d(*c)[1]), "dw[0] is 9.5, expected"),
         (lambda x, y, w, b: (w[1], b[:1]), "with three nodes, db must be a list of length 3."),
-        (without_small_slope, "with five nodes, dw[0] is 0, expected"),
         (lambda *c: backprop_1d(*c)[0], "return the pair dw, db."),
     ],
     "layer": [
         (lambda A, W, b: W @ A + b, "b alone runs along the samples; make it a column"),
         (lambda A, W, b: A @ W.T + b, "this is the row form"),
-        (
-            lambda A, W, b: (W if len(A) == 3 else W.T) @ A + b[:, None],
-            "W (4, 2), your function r",
-        ),
     ],
     "collapse": [
-        (in_two_lines, "W_star has changed before b_star needs it"),
         (lambda W, b: (W[3], b[3]), "b_star: only the last bias is there"),
         (lambda W, b: (collapse(W, b)[0], b[1]), "b_star[0] is "),
         (lambda W, b: (W[1] @ W[0], b[1]), "and W[0] = None, your function raises"),
@@ -608,49 +423,30 @@ WRONG = {
         (lambda *c: [s[1:] for s in backprop(*c)], "must be a list of length 4, None in front"),
         (lambda *_: ([None] * 4, [None] * 4), "db[3] is of type NoneType, expected an array"),
         (partial(backprop, output=lambda e: e / 2), "db[3]: half the slope; does a ½ remain"),
-        (partial(backprop, output=lambda e: e / len(e)), "divided by the number of outputs"),
         (partial(backprop, output=lambda e: -e), "db[3]: the sign is wrong"),
         (partial(backprop, back=lambda W, d: (W.T * d).mean(axis=1)), "averaged instead of added?"),
-        (partial(backprop, back=overwritten_sum), "db[2]: only the last path is left"),
         (partial(backprop, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
         (partial(backprop, hidden=lambda z: 1.0), "db[2]: BP2: σ'(z) is missing"),
         (lambda *c: backprop(*c)[::-1], "the two lists are swapped: return (dW, db)."),
-        (lambda *c: [[None, *s[:0:-1]] for s in backprop(*c)], "run from the output to the input"),
-        (unit_biases, "db[3]: BP3: the slope of a bias is the error, not 1."),
-        (shallow_backprop, "with sizes [2, 3, 2, 3, 2], db[1] is the right one times 3."),
+        (only_if_deep, "with sizes [2, 3, 2, 3, 2], db[1] is the right one times 3."),
     ],
     "backprop_linear_output": [
         (backprop, "db[3]: this is the network with a sigmoid at the output; here a[L] = z[L]."),
-        (
-            partial(straight, error=lambda z, y: (z - y) * sigmoid_prime(z)),
-            "db[3]: BP1: a straight output has the slope 1",
-        ),
-        (partial(straight, error=lambda z, y: sigmoid(z) - y), "db[3]: the output is bent"),
-        (partial(straight, error=lambda z, y: y - z), "db[3]: the sign is wrong"),
+        (partial(straight, slope=sigmoid_prime), "db[3]: BP1: a straight output has the slope 1"),
+        (partial(straight, last=sigmoid), "db[3]: the output is bent"),
+        (partial(straight, output=lambda e: -e), "db[3]: the sign is wrong"),
         (partial(straight, back=lambda W, d: W @ d), "db[2]: a transpose is missing"),
-        (lambda *c: [s[1:] for s in straight(*c)], "must be a list of length 4, None in front"),
-        (lambda *c: straight(*c)[::-1], "the two lists are swapped: return (dW, db)."),
-        (lambda *c: [[None, *s[:0:-1]] for s in straight(*c)], "run from the output to the input"),
     ],
     "mystery_bug": [
         (planted(gradient), "no bug is planted"),
         (planted(mystery), "this is the mystery itself"),
         (planted(lambda *c: mystery(*c)), "at the point given, your function runs the mystery"),
-        (
-            planted(partial(mystery)),
-            "your function runs the mystery, or a copy of it; plant the",
-        ),
-        (
-            planted(from_text("Delta = 1 - H\n", ("Delta", "Delta"))),
-            "of two different texts; plant",
-        ),
-        (planted(from_text("Delta = 1 - H\n", mystery.change)), "a change is a pair (old, new)"),
-        (planted(from_text("D = 1 - H\n", ("Delta", "D"))), "not the correct gradient with one"),
+        (planted(partial(mystery)), "your function runs the mystery, or a copy of it; plant the"),
+        (from_text("Delta = 1 - H\n", ("Delta", "Delta")), "of two different texts; plant"),
+        (from_text("Delta = 1 - H\n", mystery.change), "a change is a pair (old, new)"),
+        (from_text("D = 1 - H\n", ("Delta", "D")), "not the correct gradient with one"),
         (planted(("old", "new")), "suspect returns an object of type tuple; return a function of"),
-        (
-            planted(lambda *c: same_bug(*c) | {"U": gradient(*c)["U"]}),
-            "your bug spoils c; the myst",
-        ),
+        (planted(lambda *c: same_bug(*c) | {"U": gradient(*c)["U"]}), "your bug spoils c; the mys"),
         (planted(partial(gradient, scale=2)), "spoilt, but in another way. U[0, 0] is "),
         (planted(lambda *c: same_bug(*c) | {"c": [[1.0], [2.0]]}), "c is an array of shape (2, 1)"),
         (planted(lambda *c: list(same_bug(*c))), "must return a dict with the names U, c, v"),
@@ -658,6 +454,7 @@ WRONG = {
     "subscripts": [
         (lambda: ["ij,nj->ni"], "return a dict with the names forward, back, bias, weights."),
         (spec(back="ij,nj->ni"), "N = 3 and W (3, 3), back: this goes forward through W"),
+        (spec(forward="ij,ni->nj"), "the sum runs over the current node"),
         (spec(bias="ni->n"), "the nodes are summed and the samples kept"),
         (spec(weights="ni,nj->nij"), "the samples are still apart"),
         (spec(weights="in,nj->ij"), "the letters of Delta are exchanged"),
@@ -665,32 +462,29 @@ WRONG = {
         (spec(bias="ni->"), "bias is a plain number, expected an array of shape (3,)"),
         (spec(bias=0), "write each subscript as a text such as 'ij,j->i'"),
         (spec(weights="ni->i"), "einsum refuses 'ni->i': fewer operands"),
-        (spec(forward="ijk,nj->ni"), "einsum refuses 'ijk,nj->ni': einstein sum"),
     ],
     "errors_back": [(lambda W, D, Z: W @ D, "N = 4 and W_next (3, 3), your function raises Value")],
     "gradient_norms": [
-        (lambda D, A: np.linalg.norm(D[:, :, None] * A[:, None], axis=(1, 2)), "build the stack"),
-        (
-            lambda D, A: RIGHT["gradient_norms"][0](D, A) if len(A) < 99 else np.zeros(3),
-            "with 200 samples, the answer is an array of shape (3,), expected",
-        ),
+        (lambda D, A: np.linalg.norm(D[:, :, None] * A[:, None], axis=(1, 2)), "build the stack")
     ],
     "binary_cross_entropy": [
-        (unstable, "at logits [ 1000. -1000.] the answer is nan; e¹⁰⁰⁰ must never be formed"),
-        (clipped, "Is a probability clipped or rounded?"),
+        (partial(cross_entropy, sigmoid), "[ 1000. -1000.] the answer is nan; e¹⁰⁰⁰ must never"),
+        (
+            partial(cross_entropy, lambda z: np.clip(expit(z), 1e-15, 1 - 1e-15)),
+            "Is a probability clipped or rounded?",
+        ),
     ],
     "softmax_back": [
-        (jacobians, "with 400 classes, the errors are right, but you build a matrix J")
+        (
+            lambda P, V: [(np.diag(p) - np.outer(p, p)) @ v for p, v in zip(P, V, strict=True)],
+            "with 400 classes, the errors are right, but you build a matrix J",
+        )
     ],
     "two_class_probabilities": [
         (exponentials, "your function raises FloatingPointError: overflow"),
         (partial(exponentials, limit=500), "with logits up to ±1e+03, entry [0, 0] is 0.5, expe"),
     ],
-    "nesterov_step": [
-        (shifted, "this is the shifted form: its theta is the point ahead"),
-        (shifted_sum, "this is the shifted form of frameworks"),
-        (lambda *c: nesterov(*c)[0], "return the pair theta, v."),
-    ],
+    "nesterov_step": [(lambda *c: nesterov(*c)[0], "return the pair theta, v.")],
     "posterior": [(lambda *c: posterior(*c).T, "It looks transposed")],
     "l2_gradients": [
         (lambda g, p, s: {"W1": g["W1"]}, "return a dict with the names W1, b1, W2, b2."),
@@ -702,35 +496,22 @@ WRONG = {
         (lambda *c: (dropout(*c)[0][1:], dropout(*c)[1]), "activations must be an array of shape"),
         (lambda *c: dropout(*c)[::-1], "exchanged"),
         (lambda A, keep, rng: (A, dropout(A, keep, rng)[1]), "are not A times the mask"),
-        (
-            lambda A, keep, rng: dropout(A, keep, np.random.default_rng(1)),
-            "two calls give the same",
-        ),
-        (
-            lambda A, keep, rng: dropout(A, keep, np.random.default_rng()),
-            "the same rng gives anoth",
-        ),
+        (lambda A, keep, _: dropout(A, keep, np.random.default_rng(1)), "two calls give the same"),
+        (lambda A, keep, _: dropout(A, keep, np.random.default_rng()), "the same rng gives anoth"),
         (masked(lambda A, keep, rng: rng.random(50) < keep), "every image has the same mask"),
         (masked(lambda A, keep, rng: rng.random((400, 1)) < keep), "share one draw"),
-        (
-            masked(lambda A, keep, rng: rng.random(A.shape) > keep),
-            "keep is the probability to stay",
-        ),
+        (masked(lambda A, keep, rng: rng.random(A.shape) > keep), "keep is the probability to st"),
         (masked(lambda A, keep, rng: keep * (rng.random(A.shape) < keep)), "expected 0 and 1/keep"),
     ],
     "accumulated": [
-        (mean_of_means, "with 10 rows in pieces of 4, w: the pieces count alike"),
-        (
-            lambda *c: {name: len(c[1]) * g for name, g in accumulated(*c).items()},
-            "too large by the factor N, the number of rows",
-        ),
         (lambda gradient, X, Y, size: gradient(X, Y), "a piece has 10 rows, at most 4 are allowed"),
         (lambda *c: accumulated(*c) | {"w": np.zeros(2)}, "shape (2,), expected"),
     ],
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_answer_is_told_what_is_wrong(name):
-    for answer, words in WRONG[name]:
-        assert words in said(name, answer)
+@pytest.mark.parametrize(
+    ("name", "answer", "words"), [(name, *pair) for name in WRONG for pair in WRONG[name]]
+)
+def test_a_wrong_answer_is_told_what_is_wrong(name, answer, words):
+    assert words in said(name, answer)

@@ -49,10 +49,6 @@ def test_the_measured_gradient_is_the_known_derivative(method, bound):
         assert relative_error(value, exact[name]) < bound
 
 
-def test_the_step_grows_with_large_parameters():
-    assert numerical_gradient(square, {"x": np.array([1e12])})["x"] == pytest.approx(2e12, rel=1e-8)
-
-
 def test_relative_error_follows_its_formula_at_every_scale():
     a, b = np.array([3.0, 4.0]), np.array([0.0, 5.0])
     for scale in (1e-300, 1e-200, 1, 1e200, 1e300):
@@ -66,8 +62,8 @@ def test_relative_error_follows_its_formula_at_every_scale():
 def test_unravel_undoes_ravel():
     params = {"W1": np.arange(6.0).reshape(2, 3), "b1": np.array([6.0, 7.0]), "c": 8.0}
     vector = ravel(params)
-    np.testing.assert_array_equal(vector, np.arange(9))
     back = unravel(vector, params)
+    assert vector.tolist() == list(range(9))
     assert list(back) == list(params)
     for name, value in params.items():
         np.testing.assert_array_equal(back[name], value)
@@ -113,37 +109,29 @@ ACTIVATIONS = {
 }
 
 
-def forward(params, X, kinds):
-    Z, A = [], [X]
-    for layer, kind in enumerate(kinds, 1):
-        Z.append(A[-1] @ params[f"W{layer}"].T + params[f"b{layer}"])  # (N, n_l)
-        A.append(ACTIVATIONS[kind][0](Z[-1]))
-    return Z, A
-
-
-def backward(params, X, Y, kinds):
-    """Return the gradients of the mean half squared error."""
-    (Z, A), grads = forward(params, X, kinds), {}
-    error = (A[-1] - Y) / len(X)
-    for layer in range(len(kinds), 0, -1):
-        delta = error * ACTIVATIONS[kinds[layer - 1]][1](Z[layer - 1])
-        grads |= {f"W{layer}": delta.T @ A[layer - 1], f"b{layer}": delta.sum(axis=0)}
-        error = delta @ params[f"W{layer}"]
-    return grads
-
-
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("scale", [0.3, 1, 2, 6])  # from 6 on most nodes are saturated
 @pytest.mark.parametrize("kinds", [*itertools.product(ACTIVATIONS, repeat=2)])
 def test_correct_networks_raise_no_false_alarm(kinds, scale, method):
     """That bugs accuse exactly the arrays they spoil is asserted by the gallery of notebook 05."""
+    (act1, slope1), (act2, slope2) = (ACTIVATIONS[kind] for kind in kinds)
     rng = np.random.default_rng(5)
     shapes = {"W1": (4, 3), "b1": 4, "W2": (2, 4), "b2": 2}
-    params = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
+    p = {name: scale * rng.normal(size=shape) for name, shape in shapes.items()}
     X, Y = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
-    assert min(np.abs(z).min() for z in forward(params, X, kinds)[0]) > 1e-4  # away from kinks
-    loss = lambda p: 0.5 * ((forward(p, X, kinds)[1][-1] - Y) ** 2).sum(axis=1).mean()  # noqa: E731
-    report = check_gradients(loss, params, backward(params, X, Y, kinds), method=method)
+
+    def forward(p):
+        Z1 = X @ p["W1"].T + p["b1"]
+        return Z1, act1(Z1) @ p["W2"].T + p["b2"]
+
+    Z1, Z2 = forward(p)
+    assert min(abs(Z1).min(), abs(Z2).min()) > 1e-4  # away from kinks
+    Delta2 = (act2(Z2) - Y) / len(X) * slope2(Z2)
+    Delta1 = Delta2 @ p["W2"] * slope1(Z1)
+    grads = {"W1": Delta1.T @ X, "b1": Delta1.sum(axis=0)}
+    grads |= {"W2": Delta2.T @ act1(Z1), "b2": Delta2.sum(axis=0)}
+    loss = lambda p: 0.5 * ((act2(forward(p)[1]) - Y) ** 2).sum(axis=1).mean()  # noqa: E731
+    report = check_gradients(loss, p, grads, method=method)
     assert report.passed, f"{report}\n{report.table}"
 
 
@@ -164,12 +152,11 @@ def test_one_wrong_entry_cannot_hide_in_a_large_matrix(size):
 
 
 def test_many_tiny_errors_add_up_and_the_worst_entry_is_one_that_fails():
-    slopes = np.zeros(1600)
-    slopes[0] = 1
+    slopes = np.eye(1, 1600)[0]
     loss, params = (lambda p: slopes @ p["w"]), {"w": np.ones(1600)}
     assert check_gradients(loss, params, {"w": slopes})  # exact zeros are no alarm
     assert not check_gradients(loss, params, {"w": np.fmax(slopes, 9e-8)})
-    one_wrong = slopes + np.eye(1, 1600, 0)[0] * 1.5e-6 + np.eye(1, 1600, 7)[0] * 5e-7
+    one_wrong = 1.0000015 * slopes + 5e-7 * np.eye(1, 1600, 7)[0]
     assert check_gradients(loss, params, {"w": one_wrong}).worst == ("w", (7,))
 
 
@@ -189,13 +176,41 @@ def test_what_rounding_hides_is_noted_and_not_accused():
     assert check_gradients(loss, params, grads).worst[0] == "w"
 
 
-def test_truncation_in_a_small_entry_is_judged_on_the_scale_of_its_array():
-    loss = lambda p: 1000 * p["x"][0] ** 3 + p["x"][1]  # noqa: E731
-    assert check_gradients(loss, {"x": np.array([1e-5, 1.0])}, {"x": np.array([3e-7, 1.0])})
+def test_a_check_in_which_no_slope_could_be_measured_has_not_passed():
+    saturated = lambda p: 0.5 / (1 + np.exp(-30 - p["w"].sum())) ** 2  # noqa: E731
+    report = check_gradients(saturated, {"w": np.array([0.3, -0.2])}, {"w": np.full(2, -7e-14)})
+    assert not report.passed
+    assert "undecided" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("loss", "params", "grads", "method"),
+    [
+        (square, {"x": np.array([1e12])}, {"x": np.array([2e12])}, "central"),
+        (  # truncation in a small entry counts on the scale of its array
+            lambda p: 1000 * p["x"][0] ** 3 + p["x"][1],
+            {"x": np.array([1e-5, 1.0])},
+            {"x": np.array([3e-7, 1.0])},
+            "central",
+        ),
+        (
+            lambda p: (p["large"] - 1e12).sum() + (p["small"] ** 3).sum(),
+            {"large": np.array([1e12]), "small": np.array([0.001, 2.0])},
+            {"large": np.ones(1), "small": np.array([3e-6, 12.0])},
+            "complex",
+        ),
+    ],
+)
+def test_parameters_and_slopes_may_differ_much_in_size(loss, params, grads, method):
+    assert check_gradients(loss, params, grads, method=method)
 
 
 def relu_and_square(p):
     return np.maximum(p["z"], 0).sum() + 0.5 * (p["z"] ** 2).sum()
+
+
+def large_and_smooth(p):
+    return 500 + 0.15 * (p["z"] ** 2).sum()
 
 
 KINK = "kink: one-sided slopes differ "
@@ -209,20 +224,13 @@ KINK = "kink: one-sided slopes differ "
         (relu_and_square, 0.0, -0.5, ""),  # outside both slopes: a bug at a kink
         (relu_and_square, 0.5, 0.1, ""),  # a bug where the loss is smooth
         (square, 0.0, 3e-6, ""),  # at a minimum the slopes differ too, by a step
+        *((large_and_smooth, z, 0.3 * z + 6e-7, "") for z in np.linspace(-1e-3, 1e-3, 40)),
     ],
 )
 def test_a_kink_is_told_from_a_bug(loss, at, slope, note):
     report = check_gradients(loss, {"z": np.array([at])}, {"z": np.array([slope])})
     assert not report
     assert report.table["note"][0] == note
-
-
-def test_rounding_beside_a_large_cost_is_not_called_a_kink():
-    loss = lambda p: 500 + 0.15 * p["z"] ** 2  # noqa: E731
-    for z in np.linspace(-1e-3, 1e-3, 40):
-        report = check_gradients(loss, {"z": z}, {"z": 0.3 * z + 6e-7})
-        assert not report
-        assert report.table["note"][0] == ""
 
 
 # ---------------------------------------------------------------- the report
@@ -232,20 +240,24 @@ def test_the_report_names_a_wrong_entry_with_both_values_and_shows_no_digit_that
     grads = doubled(good())
     grads["W1"][1, 0] *= -1  # 8 becomes -8
     report, again = (check_gradients(square, good(), grads, eps=eps) for eps in (None, 2e-6))
-    assert (
-        str(report)
-        == str(again)
-        == (
-            "Gradient check 1 of 2 arrays fail (method central, tol 1e-06)\n"
-            "parameter  shape verdict relative error worst entry analytic numerical\n"
-            "       W1 (2, 3)    FAIL          0.419      (1, 0)       -8         8\n"
-            "       b1   (2,)    pass        ≤ 1e-06                               "
-        )
-    )
+    assert str(report) == str(again)
+    assert str(report).splitlines() == [
+        "Gradient check 1 of 2 arrays fail (method central, tol 1e-06)",
+        "parameter  shape verdict relative error worst entry analytic numerical",
+        "       W1 (2, 3)    FAIL          0.419      (1, 0)       -8         8",
+        "       b1   (2,)    pass        ≤ 1e-06                               ",
+    ]
     assert "<td>0.419</td>" in report._repr_html_()
     assert report.max_relative_error == pytest.approx(16 / (4 * np.sqrt(91)), rel=1e-6)
+
+
+def test_a_report_shows_every_failure_with_as_many_digits_as_it_takes():
     report = check_gradients(square, {"w": np.ones(1)}, {"w": np.array([2.00001])})
-    assert str(report).split()[-2:] == ["2.00001", "2"]  # as many digits as tell them apart
+    assert str(report).split()[-2:] == ["2.00001", "2"]
+    slope = 0.6 * 3.7e-10  # within rounding, entry by entry
+    loss = lambda p: 1 + slope * p["w"].sum()  # noqa: E731
+    report = check_gradients(loss, {"w": np.ones(1000)}, {"w": np.full(1000, -slope)})
+    assert "FAIL" in str(report)
 
 
 # ---------------------------------------------------------------- refusals
@@ -258,6 +270,10 @@ def grow(p):
 
 def drawn(p, rng=np.random.default_rng(0)):  # noqa: B008
     return square(p) + rng.normal()
+
+
+def real_only(p):
+    return square(p) + np.abs(p["b1"]).sum()
 
 
 REFUSED = [
@@ -275,6 +291,8 @@ REFUSED = [
     ({"loss": lambda p: p["b1"]}, "loss returned array([ 0.5, -0.5]), expected one finite"),
     ({"loss": lambda p: np.float32(2)}, "loss returned np.float32(2.0), expected one finite"),
     ({"loss": lambda p: 1.0 if p["b1"][1] <= -0.5 else np.inf}, "loss returned inf, expected"),
+    ({"loss": real_only, "method": "complex"}, "complex step: along one direction the slope"),
+    ({"loss": lambda p: np.linalg.norm(p["W1"]), "method": "complex"}, "complex step: along one"),
     ({"method": "centre"}, "method is 'centre', expected one of ['forward', 'central', 'com"),
     ({"eps": 1e-17}, "eps is 1e-17, expected a step above 0 that moves every parameter"),
 ]
@@ -284,56 +302,9 @@ REFUSED = [
 def test_what_would_mislead_is_refused_in_one_sentence(change, message):
     arguments = {"loss": square, "params": good()} | change
     arguments = {"grads": doubled(arguments["params"])} | arguments
+    before = {name: ravel(arguments[name]) for name in ("params", "grads")}
     with pytest.raises((TypeError, ValueError), match="^.*" + re.escape(message)) as refused:
         check_gradients(**arguments)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        lambda p: square(p) + np.abs(p["b1"]).sum(),
-        lambda p: np.linalg.norm(p["W1"]),
-        lambda p: (p["W1"] * p["W1"].conj()).sum(),
-    ],
-)
-def test_a_complex_step_through_a_loss_that_drops_the_imaginary_part_is_refused(loss):
-    with pytest.raises(ValueError, match=r"^complex step: .*; use method='central' otherwise$"):
-        numerical_gradient(loss, good(), method="complex")
-    numerical_gradient(loss, good(), method="central")
-
-
-def test_a_complex_step_is_trusted_where_parameters_differ_much_in_size():
-    params = {"large": np.array([1e12]), "small": np.array([0.001, 2.0])}
-    loss = lambda p: (p["large"] - 1e12).sum() + (p["small"] ** 3).sum()  # noqa: E731
-    grads = {"large": np.ones(1), "small": 3 * params["small"] ** 2}
-    assert check_gradients(loss, params, grads, method="complex")
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_what_is_given_is_never_changed(method):
-    params, grads = good(), doubled(good())
-    assert check_gradients(square, params, grads, method=method)
-    with pytest.raises(ValueError, match="pure"):
-        check_gradients(grow, params, grads, method=method)
-    np.testing.assert_array_equal(ravel(params), ravel(good()))
-    np.testing.assert_array_equal(ravel(grads), 2 * ravel(good()))
-
-
-def saturated(p):
-    return float(0.5 / (1 + np.exp(-30 - p["w"].sum())) ** 2)
-
-
-def test_a_check_in_which_no_slope_could_be_measured_has_not_passed():
-    params = {"w": np.array([0.3, -0.2])}
-    report = check_gradients(saturated, params, {"w": np.full(2, -7e-14)})
-    assert not report.passed
-    assert "undecided" in str(report)
-
-
-def test_a_failing_entry_within_rounding_can_be_shown():
-    def loss(p):
-        return float(1 + 0.6 * 3.7e-10 * p["w"].sum())
-
-    report = check_gradients(loss, {"w": np.ones(1000)}, {"w": np.full(1000, -0.6 * 3.7e-10)})
-    assert str(report)
+    for name, vector in before.items():  # a loss that changes what it is given gets a copy
+        np.testing.assert_array_equal(ravel(arguments[name]), vector)

@@ -159,19 +159,13 @@ def test_prose_and_outputs_load_nothing_from_elsewhere(path):
         assert not (found := LOADED.search("\n".join(shown))), found
 
 
-@pytest.mark.parametrize(
-    ("text", "loads"),
-    [
-        ("<script type='module' src = //cdn.example.org/a.js>", True),
-        ("![a figure](https://example.org/x.png)", True),
-        ("<style>a { background: url('https://example.org/x.png') }</style>", True),
-        ("<script>require(['https://example.org/d3.js'])</script>", True),
-        ('[a paper](https://example.org/p.pdf) <a href="https://example.org">a page</a>', False),
-        ('<svg xmlns="http://www.w3.org/2000/svg"><use href="#glyph"/></svg>', False),
-    ],
-)
-def test_what_would_be_loaded_from_elsewhere_is_noticed(text, loads):
-    assert bool(LOADED.search(text)) == loads
+def test_what_would_be_loaded_from_elsewhere_is_told_from_a_link():
+    assert LOADED.search("<script type='module' src = //cdn.example.org/a.js>")
+    assert LOADED.search("![a figure](https://example.org/x.png)")
+    assert LOADED.search("<style>a { background: url('https://example.org/x.png') }</style>")
+    assert LOADED.search("<script>require(['https://example.org/d3.js'])</script>")
+    assert not LOADED.search("[paper](https://example.org) <a href='https://example.org'>page</a>")
+    assert not LOADED.search("<svg xmlns='http://www.w3.org/2000/svg'><use href='#glyph'/></svg>")
 
 
 # -------------------------------------------------------------------- JupyterLab, for you alone
