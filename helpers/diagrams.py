@@ -631,7 +631,7 @@ def stack(
         _say(ax, left - 1.9, 0, sign, size=16)
     if summed:
         note = f"along ${', '.join(summed)}$, dashed, the products are added up"
-        _say(ax, 1.8, -high - 1.75, note, color=COLORS["cost"], ha="left")
+        _say(ax, 1.8, -high - 1.75, note, ha="left")
     return ax
 
 
@@ -656,14 +656,58 @@ def _pile(ax: Axes, name, shape, cube, letters: str, summed: str, left: float, w
     }  # fmt: skip
     for k, letter in enumerate(reversed(letters), start=1):
         start, end, offset, ha, va = ends[k]
-        add = letter in summed
-        tone = COLORS["cost"] if add else INK
-        _arrow(ax, start, end, tone, ls=(0, (3, 2)) if add else "-", zorder=4)
+        _arrow(ax, start, end, INK, ls=(0, (3, 2)) if letter in summed else "-", zorder=4)
         middle = (np.array(start) + np.array(end)) / 2 + offset
-        _say(ax, *middle, f"${letter}$: {cube.shape[-k]}", color=tone, ha=ha, va=va, size=10.5)
+        _say(ax, *middle, f"${letter}$: {cube.shape[-k]}", ha=ha, va=va, size=10.5)
     dots = {"⋰": (right + behind, top + behind - 0.2), "⋮": (right, bottom + 0.3), "⋯": (right, 0)}
     for (sign, at), whole, part in zip(dots.items(), cube.shape, sheets.shape, strict=True):
         if whole > part:
             _say(ax, at[0] + 0.06, at[1], sign, ha="left", size=14)
     _say(ax, left + behind, top + behind + 0.15, name, color=color, ha="left", va="bottom", size=13)
     _say(ax, left, bottom - 1.1, f"shape {shape}", ha="left", size=10)
+
+
+def batch_step(W, b, Z, A, Y, Delta, dW, db, *, ax: Axes | None = None) -> Axes:
+    """Draw a batch in rows through one step: a cell per number, forward above and back below.
+
+    Takes the lists of the notebooks, layer 0 in front or None there; the first sample is dark.
+    """
+    rows, wide, red, green = len(Y), max(map(len, b[1:])), COLORS["cost"], COLORS["a"]
+    gap, way, low = wide + 3.6, -wide - 2.7, -rows - 3.3  # to the next Z; arrows; top of errors
+    middle, end = low - rows / 2, low - rows - 2.2  # heights of the way back, of the gradients
+    length = sum(array.shape[1] for array in A + Z[1:]) + (gap + 2.2) * len(Z[1:])
+    ax = _canvas(ax, (-0.8, length + 0.8), (end - wide - 2.6, 1.8))
+
+    def block(x, top, array, name, color, sample=None):
+        height, width = np.atleast_2d(array).shape
+        late, at, under = name[0] == "d", x + width / 2, top - height - 0.25
+        for i, j in np.ndindex(height, width):
+            fill = _tint(color, 0.75 if i == sample else 0.4 if late else 0.13)
+            ax.add_patch(Rectangle((x + j, top - i - 1), 1, 1, fc=fill, ec=color, lw=0.8))
+        shape = f"{array.shape}" if sample is None else f"$(N, {width})$"
+        _say(ax, at, under, shape, size=9, va="top")
+        _say(ax, at, under - 1.8 if late else top + 0.7, f"${name}$", color=color, size=13)
+        return x + width
+
+    x = block(0, 0, A[0], "A^0", green, 0)
+    for k in range(1, len(W)):
+        (n, m), last, centre, x = W[k].shape, x, x + gap / 2, x + gap
+        block(centre - m / 2, -1, W[k], f"W^{k}", COLORS["weights"])
+        block(centre - n / 2, way - 1.8, b[k], f"b^{k}", COLORS["biases"])
+        block(centre - m / 2, end, dW[k], f"dW^{k}", red)
+        block(x, end, db[k], f"db^{k}", red)
+        block(x, low, Delta[k], rf"\Delta^{k}", red, 0)
+        _arrow(ax, (last + 0.4, way), (x - 0.4, way), INK)
+        _arrow(ax, (last - m / 2, -rows - 1.3), (centre - 0.25, end + 0.2), green)
+        _arrow(ax, (x - 0.2, low - rows), (centre + 0.25, end + 0.2), red)
+        _arrow(ax, (x + n / 2, low - rows - 1.2), (x + n / 2, end + 0.1), red)
+        if k > 1:
+            _arrow(ax, (x - 0.4, middle), (last - m - 1.8, middle), red, lw=2.2)
+            _say(ax, x - 2.6, middle + 0.8, rf"$\Delta^{k}W^{k}\odot\sigma^{{\prime}}$", color=red)
+        x = block(x, 0, Z[k], f"Z^{k}", COLORS["z"], 0) + 2.2
+        _arrow(ax, (x - 1.9, way), (x - 0.3, way), INK)
+        x = block(x, 0, A[k], f"A^{k}", green, 0)
+    block(x - n, low, Y, "Y", INK, 0)
+    _arrow(ax, (x - n - 0.1, -rows - 1.2), (x - n - 1.9, low - 0.3), green)
+    _arrow(ax, (x - n - 0.3, middle), (x - n - 1.9, middle), red, lw=2.2)
+    return ax

@@ -33,6 +33,8 @@ LEFT, RIGHT, BIAS = np.arange(1.0, 7).reshape(2, 3), np.arange(7.0, 13).reshape(
 TERMS = [("A^1", LEFT, "sample", "in"), "@", (r"W^{2\top}", RIGHT, "in", "out"), "+"]
 TERMS += [("b^2", np.array([BIAS]), "", "out"), "=", ("Z^2", LEFT @ RIGHT + BIAS, "sample", "out")]
 M, v = np.arange(900.0).reshape(50, 9, 2), np.ones((2, 1))
+Z_BATCH, A_BATCH = [None, np.ones((7, 3)), np.ones((7, 1))], [np.ones((7, n)) for n in (2, 3, 1)]
+BATCH = Z_BATCH, A_BATCH, A_BATCH[-1], Z_BATCH  # the errors have the shapes of Z
 DRAWINGS = {
     "network": partial(diagrams.network, W, B, A),
     "a wire of it": partial(diagrams.network, W, B, A, highlight=(1, 0, 1)),
@@ -50,6 +52,8 @@ DRAWINGS = {
     "matrix equation": partial(diagrams.matrix_equation, TERMS, highlight=(1, 0)),
     "stack": partial(diagrams.stack, {"M": M, "v": v, "M @ v": M @ v}, ["ijk", "kl", "ijl"],
                      operators=["@", "="], summed="k"),
+    "batch step": partial(diagrams.batch_step, [None, *W], [None, *B], *BATCH, [None, *W],
+                          [None, *B]),
 }  # fmt: skip
 
 
@@ -231,6 +235,18 @@ def test_a_matrix_equation_marks_the_row_and_the_column_that_make_one_entry(bias
     made_of = [*LEFT[1], *RIGHT[:, 0], bias[-1][0], total[1, 0]]
     assert bold == [f"{value:.2f}" for value in made_of]
     assert {"@", "+", "=", "sample", "out", "$A^1$", "$Z^2$"} <= texts(ax)
+
+
+def test_a_step_shows_every_number_of_a_batch_and_no_sample_in_its_gradients():
+    ax = DRAWINGS["batch step"]()
+    cells = patches(ax, Rectangle)
+    batch = 7 * (2 + 3 + 1 + 3 + 1 + 3 + 1 + 1)  # A, Z, Δ and Y
+    assert len(cells) == batch + 2 * (6 + 3 + 3 + 1)  # W, b and their gradients
+    assert {"$(N, 3)$", "(3, 2)", "(1,)", r"$\Delta^2W^2\odot\sigma^{\prime}$"} <= set(texts(ax))
+    back = [a for a in patches(ax, FancyArrowPatch) if a.get_linewidth() > 2]
+    steps = [np.diff(a.get_path().vertices[:, 0])[0] for a in back]
+    assert all(step < 0 for step in steps)
+    assert len(steps) == 2
 
 
 # --------------------------------------------------------------- the hidden space through training
