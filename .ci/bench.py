@@ -1,4 +1,4 @@
-"""Race the plain NumPy of notebooks 10, 12 and 14 against its peers, and keep the result.
+"""Race the plain NumPy of notebooks 08, 12 and 14 against its peers, and keep the result.
 
 ``python .ci/bench.py`` is `make bench`. For one thread, and for a thread on every core, it starts
 itself once more with the number of threads as argument, as some libraries read it once only. All
@@ -41,17 +41,86 @@ RATE, BATCH, BATCHES = 0.64, 64, 60  # learning rate, samples in a batch, batche
 EPOCHS = 10  # of the better recipe of notebook 10, within which 98 % have to be reached
 
 
+# ---------------------------------------------------------------------------------- the contenders
+# Training takes the rows of some batches and a rate for each; with it comes a way to read W1, b1,
+# W2 and b2.
+
+
+def made(contenders: dict) -> dict:
+    """Return what the makers of the contenders return, where what they need is installed."""
+    return {n: make() for n, make in contenders.items() if n.split(",")[0] not in MISSING}
+
+
+def torch_network(torch, start, bend):
+    """Return a network of one hidden layer with these parameters."""
+    (n1, n0), n2 = start["W1"].shape, len(start["W2"])
+    layers = torch.nn.Linear(n0, n1), getattr(torch.nn, bend)(), torch.nn.Linear(n1, n2)
+    net = torch.nn.Sequential(*layers)
+    with torch.no_grad():
+        for parameter, value in zip(net.parameters(), start.values(), strict=True):
+            parameter.copy_(torch.from_numpy(value))
+    return net
+
+
+def torch_training(X, labels, start, bend, momentum=0.0):
+    """Return eager training, one call after the other."""
+    import torch
+
+    net = torch_network(torch, start, bend)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.0, momentum=momentum)
+    images, labels = torch.from_numpy(X), torch.from_numpy(labels)
+
+    def train(rows, rates):
+        for chosen, rate in zip(torch.from_numpy(rows), rates.tolist(), strict=True):
+            optimizer.param_groups[0]["lr"] = rate
+            cost = torch.nn.functional.cross_entropy(net(images[chosen]), labels[chosen])
+            optimizer.zero_grad()
+            cost.backward()
+            optimizer.step()
+
+    return train, lambda: [p.detach().numpy() for p in net.parameters()]
+
+
+def jax_cost(jax, p, x, y, bend="Sigmoid"):
+    """Return the mean cross-entropy of a batch."""
+    A1 = getattr(jax.nn, bend.lower())(x @ p["W1"].T + p["b1"])
+    return -jax.numpy.vdot(y, jax.nn.log_softmax(A1 @ p["W2"].T + p["b2"])) / len(x)
+
+
+def jax_training(X, Y, start, bend, momentum=0.0, all_of=None):
+    """Return training with a compiled step, or with `all_of` (batches, rows) compiled as one."""
+    import jax
+
+    images, targets = jax.numpy.asarray(X), jax.numpy.asarray(Y)
+    cost_and_gradient = jax.value_and_grad(partial(jax_cost, jax, bend=bend))
+
+    def step(state, batch):
+        (p, v), (chosen, rate) = state, batch
+        c, grads = cost_and_gradient(p, images[chosen], targets[chosen])
+        if not momentum:
+            return (jax.tree.map(lambda p, g: p - rate * g, p, grads), v), c
+        v = jax.tree.map(lambda v, g: momentum * v - rate * g, v, grads)
+        return (jax.tree.map(jax.numpy.add, p, v), v), c
+
+    p = jax.tree.map(jax.numpy.array, start)
+    state = (p, jax.tree.map(jax.numpy.zeros_like, p) if momentum else {})
+    run = jax.jit(step, donate_argnums=0)
+    if all_of:  # compiled before the clock runs
+        like_all = np.zeros(all_of, np.int32), np.zeros(all_of[0], np.float32)
+        run = jax.jit(lambda *given: jax.lax.scan(step, *given), donate_argnums=0)
+        run = run.lower(state, like_all).compile()
+
+    def train(rows, rates):
+        nonlocal state
+        batches = np.int32(rows), np.float32(rates)
+        for given in [batches] if all_of else zip(*batches, strict=True):
+            state, cost = run(state, given)
+        jax.block_until_ready((state, cost))
+
+    return train, lambda: [np.asarray(state[0][name]) for name in start]
+
+
 # ------------------------------------------------------------------------------------- the digits
-
-
-def drawn(sizes, rng, scale=lambda n_in, n_out: (2 / (n_in + n_out)) ** 0.5) -> dict:
-    """Return first weights, by Xavier's rule or another, and biases of zero, in float32."""
-    p = {}
-    for layer, (n_in, n_out) in enumerate(pairwise(sizes), start=1):
-        weights = rng.standard_normal((n_out, n_in), dtype=np.float32)
-        p |= {f"W{layer}": np.float32(scale(n_in, n_out)) * weights}
-        p |= {f"b{layer}": np.zeros(n_out, np.float32)}
-    return p
 
 
 class Digits:
@@ -59,24 +128,25 @@ class Digits:
 
     def __init__(self, data, threads: int):
         rng, n2 = np.random.default_rng(1), len(data.classes)
-        self.X, self.labels = data.X_train.astype(np.float32, copy=False), data.y_train
+        self.X, self.labels = data.X_train, data.y_train
         self.Y = np.eye(n2, dtype=np.float32)[self.labels]
         self.sizes = (self.X.shape[1], 256, n2)
-        self.start = drawn(self.sizes, rng)
-        self.rows = rng.permutation(len(self.X))[: BATCH * BATCHES].reshape(BATCHES, BATCH)
         gemm = {np.dtype(np.float32): linalg.get_blas_funcs("gemm", dtype=np.float32)}
         clock = process_time if threads == 1 else perf_counter
         self.ours = definitions(
-            "12", "race", "ratios", "sigmoid", "log_softmax", "notebook_10", "workspace",
+            "12", "draw", "race", "ratios", "sigmoid", "log_softmax", "notebook_10", "workspace",
             "workspace_for", "gather", "forward_into", "errors_into", "bias_steps",
             "subtract_product", "fused", "columns",
-            X=self.X, Y=self.Y, rate=RATE, np=np, pd=pd, cache=cache, gemm=gemm, clock=clock,
-            SimpleNamespace=SimpleNamespace,
+            X=self.X, Y=self.Y, sizes=self.sizes, rate=RATE, np=np, pd=pd, cache=cache, gemm=gemm,
+            clock=clock, pairwise=pairwise, SimpleNamespace=SimpleNamespace,
         )  # fmt: skip
+        self.start = self.ours.draw(rng)
+        self.rows = rng.permutation(len(self.X))[: BATCH * BATCHES].reshape(BATCHES, BATCH)
+        self.rates = np.full(BATCHES, RATE, np.float32)
 
     def numpy(self, step, p):
-        """Return a pass of one of our own steps, and how to read its parameters."""
-        return lambda: [step(p, chosen) for chosen in self.rows], lambda: list(p.values())
+        """Return training by one of our own steps."""
+        return lambda rows, rates: [step(p, chosen) for chosen in rows], lambda: list(p.values())
 
     def bare_products(self):
         """Return a pass of the five products of every step, and nothing else."""
@@ -84,18 +154,11 @@ class Digits:
         rng = np.random.default_rng(0)
         A1, Delta1, Delta2 = (rng.random((BATCH, n), np.float32) for n in (n1, n1, n2))
         W1, W2 = (np.asfortranarray(self.start[name]) for name in ("W1", "W2"))
-        Z1, Z2, G1, G2 = np.empty_like(A1), np.empty_like(Delta2), np.empty_like(W1), W2.copy()
+        Z1, Z2, G1, G2 = map(np.empty_like, (A1, Delta2, W1, self.start["W2"]))
         gathered = [self.X[chosen] for chosen in self.rows]
-
-        def one_pass():
-            for x in gathered:
-                np.matmul(x, W1.T, out=Z1)
-                np.matmul(A1, W2.T, out=Z2)
-                np.matmul(Delta2, W2, out=Z1)
-                np.matmul(A1.T, Delta2, out=G2.T)
-                np.matmul(x.T, Delta1, out=G1.T)
-
-        return one_pass
+        arrays = {"A1": A1, "Delta2": Delta2, "Z1": Z1, "Z2": Z2, "G2": G2, "gathered": gathered}
+        products = definitions("12", "bare_products", np=np, **arrays).bare_products
+        return partial(products, W1, W2, lambda x: np.matmul(x.T, Delta1, out=G1.T))
 
     def scikit_learn(self):
         """Overwrite the weights it draws, and let it shuffle from its second pass on."""
@@ -111,98 +174,37 @@ class Digits:
         for target, value in zip(net.coefs_ + net.intercepts_, given, strict=True):
             target[...] = value.T
 
-        def one_pass():
+        def train(rows, rates):
             net.partial_fit(images, labels)
             net.shuffle = True
 
         (W1, W2), (b1, b2) = net.coefs_, net.intercepts_
-        return one_pass, lambda: [W1.T, b1, W2.T, b2]
-
-    def pytorch(self):
-        """Return an eager pass, one call after the other."""
-        import torch
-
-        net = torch_network(torch, self.start, torch.nn.Sigmoid())
-        optimizer = torch.optim.SGD(net.parameters(), lr=RATE)
-        images, labels, rows = map(torch.from_numpy, (self.X, self.labels, self.rows))
-
-        def one_pass():
-            for chosen in rows:
-                cost = torch.nn.functional.cross_entropy(net(images[chosen]), labels[chosen])
-                optimizer.zero_grad()
-                cost.backward()
-                optimizer.step()
-                cost.item()
-
-        return one_pass, lambda: [p.detach().numpy() for p in net.parameters()]
-
-    def jax(self, whole_pass: bool):
-        """Return a pass with a compiled step, or one compiled as a whole."""
-        import jax
-
-        images, targets = jax.numpy.asarray(self.X), jax.numpy.asarray(self.Y)
-
-        def step(p, chosen):
-            c, grads = jax.value_and_grad(partial(jax_cost, jax))(
-                p, images[chosen], targets[chosen]
-            )
-            return jax.tree.map(lambda value, grad: value - RATE * grad, p, grads), c
-
-        compiled = jax.jit(step, donate_argnums=0)
-        scan = jax.jit(lambda p, rows: jax.lax.scan(step, p, rows), donate_argnums=0)
-        state = {"p": jax.tree.map(jax.numpy.array, self.start)}
-        rows = jax.numpy.asarray(self.rows)
-        each = [jax.numpy.asarray(chosen) for chosen in self.rows]
-
-        def step_by_step():
-            for chosen in each:
-                state["p"], c = compiled(state["p"], chosen)
-            float(c)
-
-        def in_one_piece():
-            state["p"], costs = scan(state["p"], rows)
-            float(costs.mean())
-
-        one_pass = in_one_piece if whole_pass else step_by_step
-        return one_pass, lambda: [np.asarray(state["p"][name]) for name in self.start]
+        return train, lambda: [W1.T, b1, W2.T, b2]
 
     def race(self) -> pd.Series:
         """Return times our time, after a pass from which all have the same parameters."""
-        fused, plain = self.ours.fused, {k: v.copy() for k, v in self.start.items()}
-        contenders = {
-            "ours": self.numpy(fused, self.ours.columns(self.start)),
-            "notebook 10": self.numpy(self.ours.notebook_10, plain),
-            "scikit-learn": self.scikit_learn(),
-        }
-        if "PyTorch" not in MISSING:
-            contenders["PyTorch, eager"] = self.pytorch()
-        if "JAX" not in MISSING:
-            contenders["JAX, jitted step"] = self.jax(whole_pass=False)
-            contenders["JAX, whole pass compiled"] = self.jax(whole_pass=True)
-        for one_pass, _ in contenders.values():
+        plain = {name: value.copy() for name, value in self.start.items()}
+        in_jax = partial(jax_training, self.X, self.Y, self.start, "Sigmoid")
+        contenders = made(
+            {
+                "ours": lambda: self.numpy(self.ours.fused, self.ours.columns(self.start)),
+                "notebook 10": lambda: self.numpy(self.ours.notebook_10, plain),
+                "scikit-learn": self.scikit_learn,
+                "PyTorch, eager": partial(
+                    torch_training, self.X, self.labels, self.start, "Sigmoid"
+                ),
+                "JAX, jitted step": in_jax,
+                "JAX, whole pass compiled": partial(in_jax, all_of=self.rows.shape),
+            }
+        )
+        passes = {n: partial(train, self.rows, self.rates) for n, (train, _) in contenders.items()}
+        for one_pass in passes.values():
             one_pass()
         for name, (_, read) in contenders.items():
             for value, own in zip(read(), contenders["ours"][1](), strict=True):
                 np.testing.assert_allclose(value, own, rtol=1e-2, atol=1e-3, err_msg=name)
-        passes = {name: one_pass for name, (one_pass, _) in contenders.items()}
         times = self.ours.race(passes | {"bare matrix products": self.bare_products()}, ROUNDS)
         return self.ours.ratios(times, "ours").drop("ours")
-
-
-def torch_network(torch, start, bend):
-    """Return a network of one hidden layer with these parameters."""
-    (n1, n0), n2 = start["W1"].shape, len(start["W2"])
-    net = torch.nn.Sequential(torch.nn.Linear(n0, n1), bend, torch.nn.Linear(n1, n2))
-    with torch.no_grad():
-        for parameter, value in zip(net.parameters(), start.values(), strict=True):
-            parameter.copy_(torch.from_numpy(value))
-    return net
-
-
-def jax_cost(jax, p, x, y, hidden="sigmoid"):
-    """Return the mean cross-entropy of a batch."""
-    A1 = getattr(jax.nn, hidden)(x @ p["W1"].T + p["b1"])
-    return -jax.numpy.vdot(y, jax.nn.log_softmax(A1 @ p["W2"].T + p["b2"])) / len(x)
 
 
 # ------------------------------------------------------------------------------------ the circles
@@ -212,64 +214,48 @@ class Circles:
     """The gradient of notebook 08's 17 parameters on 50,000 points, by each contender."""
 
     def __init__(self):
-        points, self.inner = datasets.circles(50_000, factor=0.1, noise=0.1, seed=42)
-        self.points = points.astype(np.float32)
-        self.one_hot = np.eye(2, dtype=np.float32)[self.inner]
-        shapes, rng = (
-            {"W1": (3, 2), "b1": (3,), "W2": (2, 3), "b2": (2,)},
-            np.random.default_rng(42),
-        )
+        points, inner = datasets.circles(50_000, factor=0.1, noise=0.1, seed=42)
+        self.X, self.inner = points.astype(np.float32), inner
+        self.Y = np.eye(2, dtype=np.float32)[inner]
+        shapes = {"W1": (3, 2), "b1": (3,), "W2": (2, 3), "b2": (2,)}
+        rng = np.random.default_rng(42)
         self.q = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
     def textbook(self):
         """Return the gradient as notebook 08 first writes it."""
-        W1, b1, W2, b2 = self.q.values()
-        A1 = 1 / (1 + np.exp(-(self.points @ W1.T + b1)))  # (50000, 3)
-        E = A1 @ W2.T + b2  # (50000, 2)
-        E = np.exp(E - E.max(axis=1, keepdims=True))
-        Delta2 = (E / E.sum(axis=1, keepdims=True) - self.one_hot) / len(E)  # (50000, 2)
-        Delta1 = (Delta2 @ W2) * A1 * (1 - A1)  # (50000, 3)
-        return [Delta1.T @ self.points, Delta1.sum(axis=0), Delta2.T @ A1, Delta2.sum(axis=0)]
+        theirs = definitions(
+            "08", "sigmoid", "softmax", "forward", "sigmoid_prime", "error_output", "error_hidden",
+            "gradient_W1", "gradient_b1", "gradient_W2", "gradient_b2", "textbook",
+            X=self.X, Y=self.Y, np=np,
+        )  # fmt: skip
+        return lambda: list(theirs.textbook(self.q).values())
 
     def fused(self):
-        """Return our fastest form: features as rows, no fresh memory, one sigmoid, four blocks."""
-        W1, b1, W2, b2 = self.q.values()
-        W, w = np.column_stack([W1, b1]), np.append(W2[1] - W2[0], b2[1] - b2[0])  # (3, 3), (4,)
-        parts = [self._block_sums(W, w, *block) for block in self._blocks()]
-        G = sum(G for G, _ in parts) * w[:3, None] / len(self.points)
-        g = sum(g for _, g in parts) / len(self.points)
-        return [G[:, :2], G[:, 2], np.array([-g[:3], g[:3]]), np.array([-g[3], g[3]])]
+        """Return the last rung of notebook 08, in single precision and in four blocks."""
 
-    @cache  # noqa: B019, one instance lives as long as the process
-    def _blocks(self) -> list:
-        parts = zip(np.split(self.points, 4), np.split(self.inner, 4), strict=True)
-        ones = np.ones((1, 12_500), np.float32)
-        return [(np.vstack([x.T, ones]), y.astype(np.float32)) for x, y in parts]
+        @cache
+        def workspace(n):
+            return [np.ones(shape, np.float32) for shape in ((4, n), (3, n), n)]
 
-    @cache  # noqa: B019
-    def _workspace(self) -> list:
-        return [np.ones(shape, np.float32) for shape in ((4, 12_500), (3, 12_500), 12_500)]
+        names = "joined", "separated", "sigmoid_of_minus", "sums"
+        theirs = definitions("08", *names, workspace=workspace, np=np)
+        parts = zip(np.split(self.X, 4), np.split(self.inner, 4), strict=True)
+        one = np.ones(len(self.X) // 4, np.float32)
+        blocks = [(np.vstack([x.T, one]), y.astype(np.float32)) for x, y in parts]
 
-    def _block_sums(self, W, w, x, y):
-        A, D, d = self._workspace()
-        H = A[:3]  # a view: the fourth row of A stays 1
-        for weights, entering, out in ((-W, x, H), (-w, A, d)):
-            np.matmul(weights, entering, out=out)
-            np.exp(out, out=out)
-            out += 1
-            np.divide(1, out, out=out)  # σ(z) from −z
-        np.subtract(d, y, out=d)
-        np.multiply(H, H, out=D)
-        np.subtract(H, D, out=D)  # σ′ = H − H²
-        np.multiply(D, d, out=D)
-        return D @ x.T, A @ d  # (3, 3), (4,)
+        def gradient():
+            W, w = theirs.joined(self.q)
+            G, g = map(sum, zip(*(theirs.sums(W, w, *block) for block in blocks), strict=True))
+            return list(theirs.separated(G, g, w, len(self.X)).values())
+
+        return gradient
 
     def pytorch(self):
         """Return an eager gradient."""
         import torch
 
-        net = torch_network(torch, self.q, torch.nn.Sigmoid())
-        x, y = torch.from_numpy(self.points), torch.from_numpy(self.inner)
+        net = torch_network(torch, self.q, "Sigmoid")
+        x, y = torch.from_numpy(self.X), torch.from_numpy(self.inner)
 
         def gradient():
             net.zero_grad()
@@ -282,8 +268,8 @@ class Circles:
         """Return a compiled gradient; the layout helps every compiler."""
         import jax
 
-        y, log_softmax = jax.numpy.asarray(self.one_hot), jax.nn.log_softmax
-        x = jax.numpy.asarray(self.points.T.copy() if features_as_rows else self.points)
+        y, log_softmax = jax.numpy.asarray(self.Y), jax.nn.log_softmax
+        x = jax.numpy.asarray(self.X.T.copy() if features_as_rows else self.X)
 
         def features(p):
             A1 = jax.nn.sigmoid(p["W1"] @ x + p["b1"][:, None])  # (3, 50000)
@@ -300,16 +286,20 @@ class Circles:
 
     def race(self, ours) -> pd.Series:
         """Return times our time, after all have given the same gradient."""
-        tasks = {"ours": self.fused, "textbook": self.textbook}
-        if "PyTorch" not in MISSING:
-            tasks["PyTorch, eager"] = self.pytorch()
-        if "JAX" not in MISSING:
-            tasks |= {"JAX, jitted step": self.jax(False), "JAX, features as rows": self.jax(True)}
-        for name, gradient in tasks.items():
-            for got, want in zip(gradient(), self.textbook(), strict=True):
+        gradients = made(
+            {
+                "ours": self.fused,
+                "textbook": self.textbook,
+                "PyTorch, eager": self.pytorch,
+                "JAX, jitted step": lambda: self.jax(features_as_rows=False),
+                "JAX, features as rows": lambda: self.jax(features_as_rows=True),
+            }
+        )
+        for name, gradient in gradients.items():
+            for got, want in zip(gradient(), gradients["textbook"](), strict=True):
                 assert got.dtype == want.dtype == np.float32, name
                 np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5, err_msg=name)
-        return ours.ratios(ours.race(tasks, 3 * ROUNDS), "ours").drop("ours")
+        return ours.ratios(ours.race(gradients, 3 * ROUNDS), "ours").drop("ours")
 
 
 # ------------------------------------------------------------------------------- seconds to 98 %
@@ -321,46 +311,41 @@ class Until98:
     size, peak, momentum, hidden = 128, 0.2, 0.9, 512
 
     def __init__(self, data):
-        X, Y = data.X_train.astype(np.float32, copy=False), np.eye(10, dtype=np.float32)
         (self.X, self.X_held), (self.y, self.y_held) = (
-            np.split(part, [-10_000]) for part in (X, data.y_train)
+            np.split(part, [-10_000]) for part in (data.X_train, data.y_train)
         )
-        self.Y = Y[self.y]
-        he = lambda n_in, n_out: (2 / n_in) ** 0.5  # noqa: E731
-        self.start = drawn((X.shape[1], self.hidden, 10), np.random.default_rng(1), he)
+        self.Y = np.eye(10, dtype=np.float32)[self.y]
+        self.theirs = definitions(
+            "14", "start", "forward", "backward", "step", "answers",
+            n0=784, hidden_units=self.hidden, n2=10, momentum=self.momentum,
+            pairwise=pairwise, np=np,
+        )  # fmt: skip
+        self.start = self.theirs.start(np.random.default_rng(1))
         self.n_batches = len(self.X) // self.size
         steps = np.arange(EPOCHS * self.n_batches)
-        self.rates = self.peak / 2 * (1 + np.cos(np.pi * steps / len(steps)))
+        self.rates = np.float32(self.peak / 2 * (1 + np.cos(np.pi * steps / len(steps))))
 
     def seconds(self, train_epoch, parameters) -> float:
         """Return the seconds of training until the goal is reached, nan if it is not."""
         spent, rng = 0.0, np.random.default_rng(1)
-        for epoch in range(EPOCHS):
+        for rates in np.split(self.rates, EPOCHS):
             rows = rng.permutation(len(self.X))[: self.n_batches * self.size]
-            rates = self.rates[epoch * self.n_batches :][: self.n_batches].astype(np.float32)
             began = perf_counter()
             train_epoch(rows.reshape(-1, self.size), rates)
             spent += perf_counter() - began
-            W1, b1, W2, b2 = parameters()
-            read = (np.maximum(self.X_held @ W1.T + b1, 0) @ W2.T + b2).argmax(axis=1)
-            if (read == self.y_held).mean() >= 0.98:
+            p = dict(zip(self.start, parameters(), strict=True))
+            if (self.theirs.answers(p, self.X_held) == self.y_held).mean() >= 0.98:
                 return spent
         return float("nan")
 
     def ours(self):
-        """Return our training, with the network of notebook 14 and momentum."""
-        their = definitions("14", "forward", "backward", np=np)
+        """Return our training, that of notebook 14 without distortions."""
         p = {name: value.copy() for name, value in self.start.items()}
         v = {name: np.zeros_like(value) for name, value in p.items()}
 
         def train_epoch(rows, rates):
             for chosen, rate in zip(rows, rates, strict=True):
-                x, y = self.X[chosen], self.Y[chosen]
-                grads = their.backward(p, x, y, *their.forward(p, x))
-                for name in p:
-                    v[name] *= np.float32(self.momentum)
-                    v[name] -= rate * grads[name]
-                    p[name] += v[name]
+                self.theirs.step(p, v, self.X[chosen], self.Y[chosen], rate)
 
         return train_epoch, lambda: list(p.values())
 
@@ -378,55 +363,21 @@ class Until98:
 
         return train_epoch, parameters
 
-    def pytorch(self):
-        """Return its training, eager."""
-        import torch
-
-        net = torch_network(torch, self.start, torch.nn.ReLU())
-        optimizer = torch.optim.SGD(net.parameters(), lr=self.peak, momentum=self.momentum)
-        images, labels = torch.from_numpy(self.X), torch.from_numpy(self.y)
-
-        def train_epoch(rows, rates):
-            for chosen, rate in zip(torch.from_numpy(rows), rates, strict=True):
-                optimizer.param_groups[0]["lr"] = float(rate)
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(net(images[chosen]), labels[chosen]).backward()
-                optimizer.step()
-
-        return train_epoch, lambda: [p.detach().numpy() for p in net.parameters()]
-
-    def jax(self):
-        """Return its training, an epoch compiled as a whole; compiled before the clock runs."""
-        import jax
-
-        images, targets = jax.numpy.asarray(self.X), jax.numpy.asarray(self.Y)
-        gradient = jax.grad(partial(jax_cost, jax, hidden="relu"))
-
-        def step(state, batch):
-            (p, v), (chosen, rate) = state, batch
-            grads = gradient(p, images[chosen], targets[chosen])
-            v = jax.tree.map(lambda v, g: self.momentum * v - rate * g, v, grads)
-            return (jax.tree.map(jax.numpy.add, p, v), v), None
-
-        state = [jax.tree.map(jax.numpy.array, self.start)]
-        state = [(state[0], jax.tree.map(jax.numpy.zeros_like, state[0]))]
-        rows = jax.numpy.zeros((self.n_batches, self.size), int)
-        rates = jax.numpy.zeros(self.n_batches, np.float32)
-        epoch = jax.jit(lambda *given: jax.lax.scan(step, *given)[0])
-        epoch = epoch.lower(state[0], (rows, rates)).compile()
-
-        def train_epoch(rows, rates):
-            given = jax.numpy.asarray(rows, int), jax.numpy.asarray(rates)
-            state[0] = jax.block_until_ready(epoch(state[0], given))
-
-        return train_epoch, lambda: [np.asarray(state[0][0][name]) for name in self.start]
-
     def race(self) -> pd.Series:
         """Return the seconds of each contender."""
-        contenders = {"ours": self.ours, "scikit-learn": self.scikit_learn}
-        contenders |= {} if "PyTorch" in MISSING else {"PyTorch, eager": self.pytorch}
-        contenders |= {} if "JAX" in MISSING else {"JAX, whole pass compiled": self.jax}
-        return pd.Series({name: self.seconds(*make()) for name, make in contenders.items()})
+        given = {"start": self.start, "bend": "ReLU", "momentum": self.momentum}
+        whole = (self.n_batches, self.size)
+        contenders = made(
+            {
+                "ours": self.ours,
+                "scikit-learn": self.scikit_learn,
+                "PyTorch, eager": partial(torch_training, self.X, self.y, **given),
+                "JAX, whole pass compiled": partial(
+                    jax_training, self.X, self.Y, all_of=whole, **given
+                ),
+            }
+        )
+        return pd.Series({name: self.seconds(*both) for name, both in contenders.items()})
 
 
 # ------------------------------------------------------------------------------------ the command
@@ -467,37 +418,40 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def versions() -> dict[str, str]:
-    """Return the version of each package in the races, "missing" if it is not installed."""
-    found = dict.fromkeys(PACKAGES, "missing")
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def version_of(package: str) -> str:
+    """Return the version of a package, "missing" if it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def main() -> int:
     """Race, print the tables and write them down; return the exit status."""
     distorted = run_notebook("14_how_far", {"epochs": 1}, RUNS / "bench").metrics
-    ratio = distorted["distorted_over_plain"]
-    reports = [in_its_own_process(threads) for threads in sorted({1, CPU_COUNT})]
-    machine = {"processor": processor(), "cores": CPU_COUNT, "system": platform.platform(),
-               "python": platform.python_version()}  # fmt: skip
-    print(f"{machine['processor']}, {CPU_COUNT} cores")
-    print(", ".join(f"{name} {number}" for name, number in versions().items()))
+    result = {
+        "machine": {
+            "processor": processor(),
+            "cores": CPU_COUNT,
+            "system": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "versions": {package: version_of(package) for package in PACKAGES},
+        "runs": [in_its_own_process(threads) for threads in sorted({1, CPU_COUNT})],
+        "distorted_over_plain": distorted["distorted_over_plain"],
+    }
+    print(f"{processor()}, {CPU_COUNT} cores")
+    print(", ".join(f"{name} {number}" for name, number in result["versions"].items()))
     print("times our time, more than 1 is slower than ours; seconds are seconds")
-    for report in reports:
-        print(f"\nthreads: {report['threads']}")
-        print(pd.DataFrame(report["ratios"]).astype(float).round(2).to_string(na_rep=""))
+    for run in result["runs"]:
+        print(f"\nthreads: {run['threads']}")
+        print(pd.DataFrame(run["ratios"]).astype(float).round(2).to_string(na_rep=""))
+    ratio = result["distorted_over_plain"]
     print(f"\nepoch with distortions, times one without, ours, one thread: {ratio:.2f}")
     if MISSING:
         print(f"\nmissing, not installed: {', '.join(MISSING)}")
-    result = {"machine": machine, "versions": versions(), "runs": reports}
-    result["distorted_over_plain"] = ratio
+    RUNS.mkdir(exist_ok=True)
     path = RUNS / "bench.json"
-    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(f"\nwritten to {os.path.relpath(path)}")
     return 0

@@ -125,19 +125,11 @@ def sweep(options: argparse.Namespace) -> int:
     on_mnist = "mnist" in grid.get("dataset", ["mnist"]) and runs.reads_mnist(paths[0])
     if on_mnist and not mnist_is_here():
         raise ValueError("no MNIST: add dataset=digits for scikit-learn's 8×8 digits")
-    table = runs.sweep(
-        paths[0].stem,
-        grid,
-        scheduler=options.scheduler,
-        workers=options.jobs,
-        output_dir=options.output_dir,
-        folder=options.folder,
-    )
+    places = {"output_dir": options.output_dir, "folder": options.folder}
+    workers = {"scheduler": options.scheduler, "workers": options.jobs}
+    table = runs.sweep(paths[0].stem, grid, **workers, **places)
     print(table.drop(columns=["error", "output"]).to_string(index=False), flush=True)
-    failures = table[table["status"] != "ok"]
-    for failure in failures.itertuples():
-        tell_failure(failure.status, failure.error, failure.output)
-    return min(len(failures), 1)
+    return tell_failures(list(table[table["status"] != "ok"].itertuples()))
 
 
 def mnist_is_here() -> bool:
@@ -161,15 +153,15 @@ def tell(results: Iterable[runs.RunResult], total: int) -> int:
         print(f"[{number}/{total}] {result.name:24} {result.seconds:6.1f} s  {told}", flush=True)
         if result.status != "ok":
             failures.append(result)
+    return tell_failures(failures)
+
+
+def tell_failures(failures: Sequence) -> int:
+    """Print what went wrong and the partial notebooks that show it; return the exit status."""
     for failure in failures:
-        tell_failure(failure.status, failure.error, failure.output)
+        kept = f"; partial notebook: {os.path.relpath(failure.output)}" if failure.output else ""
+        print(f"{failure.status.upper()} {failure.error}{kept}", file=sys.stderr)
     return min(len(failures), 1)
-
-
-def tell_failure(status: str, error: str, output: str | os.PathLike | None) -> None:
-    """Print what went wrong in a run, and the partial notebook in which it can be seen."""
-    kept = f"; partial notebook: {os.path.relpath(output)}" if output else ""
-    print(f"{status.upper()} {error}{kept}", file=sys.stderr)
 
 
 # ---------------------------------------------------------------------------------------- in place

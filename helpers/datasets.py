@@ -59,13 +59,13 @@ def step_data(n: int = 1000) -> tuple[np.ndarray, np.ndarray]:
 
 
 def circles(
-    n: int, *, factor: float, noise: float, seed: int | np.random.RandomState
+    n: int,
+    *,
+    factor: float,  # the radius of class 1; that of class 0 is 1
+    noise: float,  # standard deviation of what is added to each coordinate
+    seed: int | np.random.RandomState,  # a RandomState is advanced, and more can be drawn from it
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw `n` shuffled points X (n, 2) on two circles around 0, with classes y (n,).
-
-    Class 0 has radius 1, class 1 the radius `factor`; `noise` is the standard deviation added to
-    each coordinate. A ``RandomState`` as `seed` is advanced, and more can be drawn from it.
-    """
+    """Draw `n` shuffled points X (n, 2) on two circles around 0, with classes y (n,)."""
     from sklearn.datasets import make_circles
 
     return make_circles(n, factor=factor, noise=noise, random_state=seed)
@@ -100,9 +100,8 @@ def load_digits() -> Dataset:
     from sklearn.model_selection import train_test_split
 
     X, y = bundled.load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(
-        X / 16, y, test_size=0.2, stratify=y, random_state=0
-    )
+    parts = train_test_split(X / 16, y, test_size=0.2, stratify=y, random_state=0)
+    X_train, X_test, y_train, y_test = parts
     return Dataset(X_train, y_train, X_test, y_test, tuple(range(10)))
 
 
@@ -165,16 +164,11 @@ def load_mnist(directory: str | os.PathLike | None = None, download: bool = True
         return _split([_read(path, MNIST_FILES[name]) for name, path in _paths(folder).items()])
 
 
-def mnist_available(directory: str | os.PathLike | None = None) -> Path | None:
-    """Return the folder `load_mnist` would read without downloading, or None.
-
-    It looks at names only, so it is quick. A damaged copy counts as available: loading it then
-    fails with the reason, which is better than to go on without MNIST and not say why.
-    """
-    folder = _mnist_folder(directory)
+def mnist_available(directory: str | os.PathLike | None = None) -> bool:
+    """Whether `load_mnist` would find its files here; a damaged one counts, and loading says so."""
     with suppress(DatasetError, OSError):
-        return _paths(folder) and folder
-    return None
+        return bool(_paths(_mnist_folder(directory)))
+    return False
 
 
 @_with_remedy()
@@ -186,11 +180,11 @@ def fetch_mnist() -> list[str]:
         _paths(named)  # which says what is wrong with a folder that nothing is fetched into
     fetched = []
     for name, sha256 in tqdm(MNIST_FILES.items(), desc="MNIST", unit="file"):
-        with suppress(DatasetError, OSError):
+        try:
             _read(_locate(MNIST_HOME, name), sha256)
-            continue  # it is good
-        _store(name, _download(name, sha256))
-        fetched.append(name)
+        except (DatasetError, OSError):
+            _store(name, _download(name, sha256))
+            fetched.append(name)
     return fetched
 
 
@@ -260,9 +254,7 @@ def _split(arrays: list[np.ndarray]) -> Dataset:
     (n, *size), (m, *_) = X_train.shape, X_test.shape
     if shapes != [(n, *size), (n,), (m, *size), (m,)] or len(size) != 2:
         raise DatasetError(f"arrays have shapes {shapes}, expected N images and N labels, twice")
-    X_train, X_test = (
-        np.divide(X.reshape(len(X), -1), 255, dtype=np.float32) for X in (X_train, X_test)
-    )  # (N, n_0)
+    X_train, X_test = (X.reshape(len(X), -1) / np.float32(255) for X in (X_train, X_test))
     y_train, y_test = y_train.astype(np.int64), y_test.astype(np.int64)
     classes = range(max(y_train.max(), y_test.max()) + 1)
     return Dataset(X_train, y_train, X_test, y_test, tuple(classes))

@@ -24,10 +24,6 @@ from helpers.style import (
 _HEADLINE = {"x": 0.01, "ha": "left", "fontsize": 11.5, "fontweight": "bold"}  # of a whole figure
 
 
-def _axes(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
-    return plt.subplots(figsize=figsize)[1] if ax is None else ax
-
-
 def curves(
     series: Mapping[str, Sequence[float]],  # name -> values (n,)
     *,
@@ -40,11 +36,11 @@ def curves(
     **texts: str,
 ) -> Axes:
     """Draw named curves over a common abscissa, each with its own line style."""
-    ax = _axes(ax, (8.0, 3.6))
+    ax = ax or plt.subplots(figsize=(8.0, 3.6))[1]
     for index, (name, values) in enumerate(series.items()):
         at = np.arange(1, len(values) + 1) if x is None else x
-        style = {"ls": ["-", "--", "-.", ":"][index % 4], "color": (colors or {}).get(name)}
-        ax.plot(at, values, label=name, marker=marker, ms=4, **style)
+        look = {"ls": ["-", "--", "-.", ":"][index % 4], "color": (colors or {}).get(name)}
+        ax.plot(at, values, label=name, marker=marker, ms=4, **look)
     if log:
         ax.set_yscale("log")
     if legend and len(series) > 1:
@@ -65,7 +61,7 @@ def tangent(
     **texts: str,
 ) -> Axes:
     """Draw ``y`` against ``x``, mark one point and the line through it with the given slope."""
-    ax = _axes(ax, (4.0, 3.2))
+    ax = ax or plt.subplots(figsize=(4.0, 3.2))[1]
     ax.plot(x, y, color=color)
     margin = 0.08 * (np.ptp(y) or 1.0)  # a flat curve has room, too
     ax.set_ylim(min(*y, value) - margin, max(*y, value) + margin)
@@ -104,7 +100,7 @@ def bars(
     **texts: str,
 ) -> Axes:
     """Draw one bar per name, its value written above it."""
-    ax = _axes(ax, (8.0, 3.0))
+    ax = ax or plt.subplots(figsize=(8.0, 3.0))[1]
     drawn = ax.bar(heights.keys(), heights.values(), color=color, width=0.7)
     ax.bar_label(drawn, [format(v, fmt) for v in heights.values()], padding=2, fontsize=9)
     ax.grid(False, axis="x")
@@ -128,7 +124,7 @@ def labelled_points(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw one-dimensional inputs against their labels, a marker and a colour per label."""
-    ax = _axes(ax, (8.0, 2.6))
+    ax = ax or plt.subplots(figsize=(8.0, 2.6))[1]
     for label, chosen, look in _classes(y):
         name = f"${letter}$ = {label:g}".replace("-", "−")
         ax.plot(x[chosen], y[chosen], ms=3, lw=0, label=name, **look)
@@ -145,7 +141,7 @@ def scatter_classes(
     ax: Axes | None = None,
 ) -> Axes:
     """Draw points of the plane, a colour and a marker per class."""
-    ax = _axes(ax, (4.6, 4.2))
+    ax = ax or plt.subplots(figsize=(4.6, 4.2))[1]
     for label, chosen, look in _classes(y):
         name = classes[int(label)] if classes is not None else None
         ax.scatter(*X[chosen].T, s=14, alpha=0.75, linewidths=0, label=name, zorder=2, **look)
@@ -188,13 +184,12 @@ def heatmap(
     **texts: str,
 ) -> Axes:
     """Draw a matrix as coloured cells; the middle of entry (i, j) is at (j + 0.5, i + 0.5)."""
-    ax = _axes(ax, (6.0, 4.0))
-    colors = {"cmap": "cividis"}
+    ax = ax or plt.subplots(figsize=(6.0, 4.0))[1]
+    look = {"cbar": colorbar, "annot": fmt is not None, "fmt": fmt or "", "cmap": "cividis"}
     if center is not None:
         reach = np.abs(matrix - center).max() or 1.0  # a map of zeros is white, too
-        colors = {"cmap": DIVERGING, "vmin": center - reach, "vmax": center + reach}
-    written = {"annot": fmt is not None, "fmt": fmt or ""}
-    _cells(matrix, rows, columns, ax, cbar=colorbar, **written, **colors)
+        look |= {"cmap": DIVERGING, "vmin": center - reach, "vmax": center + reach}
+    _cells(matrix, rows, columns, ax, **look)
     ax.set(**texts)
     return ax
 
@@ -207,7 +202,7 @@ def confusion_matrix(
     **texts: str,
 ) -> Axes:
     """Draw how often each class is predicted for each, the mistakes in red."""
-    ax = _axes(ax, (5.2, 4.6))
+    ax = ax or plt.subplots(figsize=(5.2, 4.6))[1]
     shades = np.sqrt(counts)  # so that a single mistake can be seen beside many
     np.fill_diagonal(shades, -1)  # grey: what is right would outshine the mistakes
     scale = {"vmin": 0, "vmax": 1 + shades.max()}
@@ -264,26 +259,20 @@ def scatter_3d(
     y: np.ndarray,  # their classes (N,)
     *,
     plane: tuple[np.ndarray, float],  # (w, b): the points with w · a + b = 0
+    labels: Sequence[str],  # of the three axes
+    view: tuple[float, float],  # elevation and azimuth in degrees
+    title: str,
     ax: Axes | None = None,
-    **frame,  # labels of the axes, title, view: (elevation, azimuth) in degrees
 ) -> Axes:
     """Draw points of the unit cube by class, and the plane as far as it cuts the cube."""
-    ax = _axes_3d(ax, **frame)
+    ax = ax or plt.figure(figsize=(5.6, 4.6)).add_subplot(projection="3d")
     ax.computed_zorder = False  # by distance, one class could hide another altogether
     for _, chosen, look in _classes(y):
         ax.scatter(*A[chosen].T, s=12, alpha=0.7, linewidths=0, depthshade=False, **look)
     _draw_plane(ax, *plane)
     ax.set(xlim=(0, 1), ylim=(0, 1), zlim=(0, 1))
-    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
-        axis.set_ticks([0, 0.5, 1], ["0", "½", "1"])
-    return ax
-
-
-def _axes_3d(ax: Axes | None, labels: Sequence[str], title: str, view=(28.0, -60.0)) -> Axes:
-    """Return three-dimensional Axes, labelled, turned and on a white ground."""
-    if ax is None:
-        ax = plt.figure(figsize=(5.6, 4.6)).add_subplot(projection="3d")
     for axis, label in zip((ax.xaxis, ax.yaxis, ax.zaxis), labels, strict=True):
+        axis.set_ticks([0, 0.5, 1], ["0", "½", "1"])
         axis.set_pane_color("white")
         axis.set_rotate_label(False)
         axis.set_label_text(label, rotation=0)

@@ -161,8 +161,7 @@ def run_notebook(
     """Execute a notebook of `folder` with papermill, in a fresh kernel that works in `folder`.
 
     The result appears as ``output_dir/<name>.ipynb`` when it is complete, and not before. A failure
-    leaves ``<name>.failed.ipynb`` and raises a `NotebookError`; an unknown notebook or parameter is
-    a ValueError that names the known ones.
+    leaves ``<name>.failed.ipynb`` and raises a `NotebookError`.
     """
     path = notebook_path(name, folder)
     call = (path, check_parameters(path, parameters or {}), Path(output_dir) / path.name)
@@ -232,10 +231,10 @@ def _refuse_when_interrupted(cell: Any = None, cell_index: int = 0) -> None:
 
 
 def undisturbed(manager: type[KernelManager]) -> type[KernelManager]:
-    """Return such a manager of kernels, which no other program and no setting of a user disturbs.
+    """Return such a manager, whose kernels no other program and no setting of a user disturbs.
 
-    Its kernels use no ports, which others might take, and read no start-up files. They assert what
-    is asserted, and compute with one thread unless the user has set another number.
+    They use no ports, read no start-up files, keep assertions, and compute with one thread unless
+    the user has set another number.
     """
 
     class Undisturbed(manager):
@@ -304,9 +303,8 @@ def run_many(
 ) -> Iterator[RunResult]:
     """Execute notebooks on Dask, and yield what becomes of each as it ends.
 
-    `jobs` at a time on this machine; by default one a core, but no more than four.
-    Or the workers of a `scheduler` execute them. What goes wrong costs its own result only; an
-    interruption ends the kernels here and keeps what is complete.
+    `jobs` at a time on this machine, by default one a core but no more than four, or by the workers
+    of a `scheduler`. What goes wrong costs its own result only; an interruption keeps the complete.
     """
     from dask.system import CPU_COUNT
     from distributed import as_completed
@@ -325,10 +323,7 @@ def run_many(
 
 @contextmanager
 def _client(scheduler: str | None, jobs: int) -> Iterator[Client]:
-    """Give a client of a scheduler, or of threads in this process, as kernels have their own.
-
-    After an interruption the kernels of this process are ended, for which its threads wait.
-    """
+    """Give a client of a scheduler, or of threads here; an interruption ends their kernels."""
     from distributed import Client
     from distributed.comm.inproc import global_manager
 
@@ -377,12 +372,9 @@ def sweep(
     """Execute a notebook at every point of a grid of parameters, several at a time on Dask.
 
     Each run becomes a notebook ``output_dir/<name>/<parameters>.ipynb``. One that is there, with
-    these parameters and the code that `name` has now, is not repeated; what the code imports or
-    reads may have changed, so delete the results if it has.
-
-    Returns one row a run, also in ``output_dir/<name>/table.csv``: parameters, metrics ("metric_"
-    before the name of a parameter), seconds, status ("ok", "failed" or "lost"), error, and the path
-    of the notebook, of the partial one where the run failed.
+    these parameters and the code that `name` has now, is not repeated; delete it if what the code
+    imports or reads has changed. Returns one row a run, also in ``output_dir/<name>/table.csv``:
+    parameters, metrics ("metric_" before a name that is taken) and the `COLUMNS`.
     """
     import pandas as pd
     from dask.system import CPU_COUNT

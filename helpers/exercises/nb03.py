@@ -1,4 +1,4 @@
-"""Checks of notebook 03: a layer for a batch, and the one map of an identity network."""
+"""Checks of notebook 03: a layer for a batch, and the one map of a network without bends."""
 
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ LAYER_SLIPS = {  # sentence -> the layer with its bias b, and as a column c; mos
         lambda A, W, b, c: A @ W.T + c
     ),
     "the result is transposed: columns must be samples.": lambda A, W, b, c: A.T @ W.T + b,
+    "A is transposed; with samples as columns it is W @ A.": lambda A, W, b, c: W @ A.T + c,
     "W.T feeds a node with the weights that leave one; here it is W @ A.": (
         lambda A, W, b, c: W.T @ A + c
     ),
@@ -64,12 +65,21 @@ def _from_the_end(W: list, b: list) -> tuple:
 STEP_SLIPS = {  # sentence -> what one more layer, W and b, makes of the map P, q
     "the factors stand in the order of the layers; the last layer acts last, so it stands on the "
     "left.": lambda W, b, P, q: (P @ W, W @ q + b),
+    "the factors stand in the order of the layers, in b_star too; W[l] stands on the left.": (
+        lambda W, b, P, q: (P @ W, q @ W + b)
+    ),
     "* multiplies entry by entry; the matrix product is @.": lambda W, b, P, q: (W * P, W @ q + b),
     "only the last bias is there; the earlier ones arrive too.": lambda W, b, P, q: (W @ P, b),
     "the biases are added up as they are; each must pass the layers after it.": (
         lambda W, b, P, q: (W @ P, q + b)
     ),
     "only the first bias is carried through.": lambda W, b, P, q: (W @ P, W @ q),
+    "b[l] is added before its own layer; add it after W[l] has acted.": (
+        lambda W, b, P, q: (W @ P, W @ (q + b))
+    ),
+    "b_star is multiplied by the old W_star; W[l] alone is right.": (
+        lambda W, b, P, q: (W @ P, P @ q + b)
+    ),
     "b_star is multiplied by the new W_star; W[l] alone is right.": (
         lambda W, b, P, q: (W @ P, W @ P @ q + b)
     ),
@@ -90,7 +100,7 @@ def network(rng, sizes: list) -> tuple[list, list]:
 
 @check(COLLAPSE_SLIPS, returns="W_star, b_star")
 def check_collapse():
-    """Check ``collapse(W, b) -> (W_star, b_star)`` for identity networks; ``W[0]`` is None."""
+    """Check ``collapse(W, b) -> (W_star, b_star)`` for networks without bends; ``W[0]`` is None."""
     rng = np.random.default_rng(5)
     for sizes in ([3, 3, 3, 3], [1, 3, 2, 1], [4, 2]):
         W, b = network(rng, sizes)

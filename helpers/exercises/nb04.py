@@ -24,6 +24,9 @@ def _back(paths):
 
 LOOP_SLIPS = CHAIN_SLIPS | {  # ingredients of nb02's EQUATIONS
     **{sentence: _back(paths) for sentence, paths in PATH_SLIPS.items()},
+    "the errors of the outputs are added into one; each output has its own a − y.": {
+        "output": lambda error: error.sum() + 0 * error
+    },
     "the errors are divided by the number of outputs; the cost of a sample is a sum over them.": {
         "output": lambda error: error / len(error)
     },

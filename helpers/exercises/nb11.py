@@ -36,6 +36,11 @@ def check_tanh_pullback():
     yield "Correct: three shapes agree with a complex step."
 
 
+def _stable(P: np.ndarray) -> np.ndarray:
+    """Return exp(Z − largest of each row) from the softmax P of Z."""
+    return P / P.max(axis=1, keepdims=True)
+
+
 LSE_SLIPS = {  # sentence -> the bar of Z from E = exp(Z), its softmax P and the bar g
     "this is the softmax alone; times the bar g of the result.": lambda E, P, g: P,
     "g stretched to all columns is the pullback of a sum; each entry counts by its softmax.": (
@@ -47,6 +52,18 @@ LSE_SLIPS = {  # sentence -> the bar of Z from E = exp(Z), its softmax P and the
     ),
     "the sum must run over each row, not over all entries.": lambda E, P, g: g * E / E.sum(),
     "the sum must run over each row, not over each column.": lambda E, P, g: g * E / E.sum(axis=0),
+    "each row needs a sum of its own, not one over all entries.": (
+        lambda E, P, g: g * _stable(P) / _stable(P).sum()
+    ),
+    "each row needs a sum of its own, not one over each column.": (
+        lambda E, P, g: g * _stable(P) / _stable(P).sum(axis=0)
+    ),
+    "the exponentials, the largest taken out, are not divided by their sum.": (
+        lambda E, P, g: g * _stable(P)
+    ),
+    "this is the pullback of softmax, zero here; lse itself has the slope softmax.": (
+        lambda E, P, g: 0 * P
+    ),
     "this sends g to the largest entry only: the pullback of the maximum.": (
         lambda E, P, g: g * (P.max(axis=1, keepdims=True) == P)
     ),
@@ -75,6 +92,14 @@ def _walk(rule, order, parents, factors):
     return bars
 
 
+def _from_the_start(order, parents, factors):
+    bars = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
+    for name in order:
+        for parent, factor in zip(parents[name], factors[name], strict=True):
+            bars[parent] += bars[name] * factor
+    return bars
+
+
 def _recurse(order, parents, factors):
     bars = dict.fromkeys(order, 0.0) | {order[-1]: 1.0}
 
@@ -97,6 +122,7 @@ WALK_SLIPS = {  # sentence -> what is kept of (so far, bar of the result, factor
     "the factors along a path are multiplied, not added.": lambda old, g, f: old + g + f,
 }
 GRAPH_SLIPS = slips(_walk, WALK_SLIPS) | {
+    "the walk begins at the inputs: take reversed(order).": _from_the_start,
     "a bar is passed on before it is complete: wait for all that was made from the name.": _recurse
 }
 
@@ -146,6 +172,9 @@ TRAINING_SLIPS = {  # sentence -> the step from all gradients so far and the num
     "the sign: a step goes down the slope, against the gradient.": lambda g, N: -g[-1],
     "gradients pile up from step to step: set grad to zero before the next walk.": (
         lambda g, N: sum(g)
+    ),
+    "the parameters have not moved: store the step in w.value, and zero grad after it.": (
+        lambda g, N: 0 * g[-1]
     ),
     "all steps use the first gradient: make a new tape for every step.": lambda g, N: g[0],
     "the gradient is a mean already; do not divide by the number of samples.": (

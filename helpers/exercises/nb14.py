@@ -17,6 +17,13 @@ def _straight(ink, places):
     return np.interp(places, np.arange(-1, len(ink) + 1), [0.0, *ink, 0.0])
 
 
+def _clipped_index(ink, places):
+    padded = np.array([0.0, *ink, 0.0])
+    at = np.asarray(places) + 1
+    left = np.clip(at.astype(int), 0, len(padded) - 2)
+    return (1 - (at - left)) * padded[left] + (at - left) * padded[left + 1]
+
+
 MIXING_SLIPS = {
     "the fractions are exchanged: at u = 0 it is the left pixel.": (
         lambda p, q, u: u * p + (1 - u) * q
@@ -31,6 +38,7 @@ PAPER_SLIPS = {
     "between the last pixel and the paper there is a straight line, not a jump.": (
         lambda ink, places: np.interp(places, np.arange(len(ink)), ink, left=0, right=0)
     ),
+    "keep the places within the rim, not only the indices: u leaves 0 to 1.": _clipped_index,
     "the rim moves all places by one: look up places + 1.": (
         lambda ink, places: _straight(ink, places - 1)
     ),

@@ -10,8 +10,6 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from helpers import datasets, explore
 
-VIEW = "application/vnd.jupyter.widget-view+json"
-
 
 def draw(slope, steps):
     ax = plt.subplots(1, 2)[1]
@@ -33,18 +31,26 @@ def test_moving_a_slider_redraws_the_figure_and_leaves_none_open():
     assert plt.get_fignums() == []
 
 
-def test_the_output_is_a_view_and_the_same_text_in_every_run():
-    bundles = [
-        explore.sliders(draw, slope=(0, 1, 1), steps=(2, 9, 3))._repr_mimebundle_() for _ in "12"
-    ]
-    assert all("model_id" in bundle[VIEW] for bundle in bundles)
-    text = "sliders for slope, steps: run this cell in JupyterLab to move them"
-    assert [bundle["text/plain"] for bundle in bundles] == [text] * 2
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: explore.sliders(draw, slope=(0, 1, 1), steps=(2, 9, 3))._repr_mimebundle_(),
+            "sliders for slope, steps: run this cell in JupyterLab to move them",
+        ),
+        (
+            lambda: explore.drawing_pad(where, 8)._repr_mimebundle_()[0],
+            "a pad to draw on: run this cell in JupyterLab to use it",
+        ),
+    ],
+)
+def test_the_output_is_a_view_and_the_same_text_in_every_run(make, text):
+    for bundle in (make(), make()):
+        assert "model_id" in bundle["application/vnd.jupyter.widget-view+json"]
+        assert bundle["text/plain"] == text
 
 
 # ---------------------------------------------------------------------------------------- the pad
-
-DRAWINGS = json.loads((datasets.REPOSITORY / "data" / "drawings.json").read_text("utf-8"))
 
 
 def where(ink):
@@ -55,28 +61,15 @@ def where(ink):
     return np.array([left, right]) / max(left + right, 1), {"ink": ink}
 
 
-def test_the_pad_asks_about_the_empty_sheet_and_again_whenever_ink_arrives():
-    pad = explore.drawing_pad(where, 8)
-    assert pad.answer == {"probabilities": [0, 0], "pictures": {"ink": [0] * 64}}
-    pad.ink = [*[0] * 63, 255]  # as the browser sends it: the last cell, below on the right
-    assert pad.answer == {"probabilities": [0, 1], "pictures": {"ink": [*[0] * 63, 1]}}
-
-
-def test_an_error_is_raised_at_the_start_and_shown_later():
+def test_the_pad_asks_about_the_empty_sheet_and_whenever_ink_arrives_and_shows_an_error():
     with pytest.raises(ZeroDivisionError):
         explore.drawing_pad(lambda ink: 1 / 0, 8)
     pad = explore.drawing_pad(where, 8)
+    assert pad.answer == {"probabilities": [0, 0], "pictures": {"ink": [0] * 64}}
     pad.ink = [255] * 64
     assert pad.answer == {"failure": "RuntimeError: the sheet is full"}
-    pad.ink = [0] * 64
-    assert pad.answer["probabilities"] == [0, 0]
-
-
-def test_the_output_of_a_pad_is_a_view_and_the_same_text_in_every_run():
-    bundles = [explore.drawing_pad(where, 8)._repr_mimebundle_()[0] for _ in "12"]
-    assert all("model_id" in bundle[VIEW] for bundle in bundles)
-    text = "a pad to draw on: run this cell in JupyterLab to use it"
-    assert [bundle["text/plain"] for bundle in bundles] == [text] * 2
+    pad.ink = [*[0] * 63, 255]  # as the browser sends it: the last cell, below on the right
+    assert pad.answer == {"probabilities": [0, 1], "pictures": {"ink": [*[0] * 63, 1]}}
 
 
 def test_ink_is_full_on_a_stroke_and_none_away_from_it():
@@ -89,18 +82,14 @@ def test_ink_is_full_on_a_stroke_and_none_away_from_it():
     assert not ink[:, [0, -1]].any()
 
 
-def test_the_stored_drawings_are_ten_digits_within_the_pad():
-    assert list(DRAWINGS) == list("0123456789")
-    points = np.concatenate([stroke for strokes in DRAWINGS.values() for stroke in strokes])
-    assert 0 <= points.min() <= points.max() <= 1
-
-
 def test_neighbours_among_the_small_digits_read_most_drawings_right():
     """The small digits fill their 8 by 8 cells, so each drawing is stretched to its frame."""
-    data = datasets.load_digits()
-    images = []
-    for strokes in DRAWINGS.values():
+    drawings = json.loads((datasets.REPOSITORY / "data" / "drawings.json").read_text("utf-8"))
+    assert list(drawings) == list("0123456789")
+    data, images = datasets.load_digits(), []
+    for strokes in drawings.values():
         points = np.concatenate(strokes)
+        assert 0 <= points.min() <= points.max() <= 1  # within the pad
         middle, reach = (points.max(0) + points.min(0)) / 2, np.ptp(points, axis=0).max()
         fitted = [0.5 + (np.array(stroke) - middle) / reach * 0.9 for stroke in strokes]
         images.append(explore.ink(fitted, 8).ravel())

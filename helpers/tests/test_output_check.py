@@ -52,53 +52,42 @@ def metrics(**values):
 """
 
 
-class Case(NamedTuple):
-    """A change of a cell, from `committed` to `now`, and the tag of the cell."""
-
-    name: str
-    committed: str
-    now: str
-    tag: str = ""
-
-
 RAISES = "raises-exception"
-PASS = [
-    Case("seventh digit", "print('cost 0.1234567 of 3')", "print('cost 0.1234568 of 3')"),
-    Case("rounding in an array", "np.array([0.1, 1e-9])", "np.array([0.1, 1e-9]) * (1 + 1e-15)"),
-    Case("complex, seventh digit", "1.5 + 0.1234567j", "1.5 + 0.1234568j"),
-    Case("end of a sentence", "print('It is 0.1234567.')", "print('It is 0.1234568.')"),
-    Case("seventh digit in a table", "table(0.1234567, 3)", "table(0.1234568, 3)"),
-    Case("rounding in a metric", "metrics(a=0.3, b=[1, 0.5])", "metrics(a=0.1 + 0.2, b=[1, 0.5])"),
-    Case("time taken", *["print(time.perf_counter())"] * 2, "nbval-ignore-output"),
-    Case("exception", "raise OSError('0.1234567')", "raise OSError('0.1234568')", RAISES),
-    Case("figure up to rounding", "curve(0 * x)", "curve(0 * x + 1e-9)"),
-    Case("another matplotlib", "picture(x, '3.0.1')", "picture(-x)"),
-]
-FAIL = [
-    Case("third digit", "print('cost 0.1234567 of 3')", "print('cost 0.1244567 of 3')"),
-    Case("third digit in an array", "np.array([0.1, 0.25])", "np.array([0.1, 0.251])"),
-    Case("exponent", "print('1.234567e-17')", "print('1.234567e-16')"),
-    Case("noise near zero", "print('1e-17')", "print('2e-17')"),
-    Case("integer, eighth digit", "print(10000000)", "print(10000001)"),
-    Case("not a number", "print('loss 0.5')", "print('loss nan')"),
-    Case("number too many", "print(0.5)", "print(0.5, 0.5)"),
-    Case("version", "print('1.2.3000000')", "print('1.2.3000001')"),
-    Case("name that ends in a number", "print('x1.5000000')", "print('x1.5000001')"),
-    Case("word between numbers", "print('1.5 up 2.5')", "print('1.5 or 2.5')"),
-    Case("third digit in a table", "table(0.1234567, 3)", "table(0.1244567, 3)"),
-    Case("third digit of a metric", "metrics(a=0.3, b=[0.5])", "metrics(a=0.3, b=[0.501])"),
-    Case("new warning", "pass", "warnings.warn('careful')"),
-    Case("new error", "1 / 1", "1 / 0"),
-    Case("exception gone", "1 / 0", "pass", RAISES),
-    Case("moved curve", "curve(0 * x)", "curve(0 * x + 0.02)"),
-    Case("blank figure", "curve(0 * x)", "plt.figure(); plt.ylim(-1, 1); plt.show()"),
-    Case("removed figure", "curve(0 * x)", "pass"),
-    Case("added figure", "picture(x)", "picture(x); picture(x)"),
-    Case("exchanged figures", "picture(x); picture(0 * x)", "picture(0 * x); picture(x)"),
-    Case("grown figure", "curve(0 * x)", "plt.figure(figsize=(7, 7)); curve(0 * x)"),
-    Case("removed, another matplotlib", "picture(x, '3.0.1')", "pass"),
-]
-NUMBERED = {case.name: number for number, case in enumerate([*PASS, *FAIL], 1)}  # 0 is SETUP
+IGNORED = "nbval-ignore-output"
+PASS = {  # a cell as committed, as it is now, and its tag
+    "seventh digit": ("print('cost 0.1234567 of 3')", "print('cost 0.1234568 of 3')"),
+    "rounding in an array": ("np.array([0.1, 1e-9])", "np.array([0.1, 1e-9]) * (1 + 1e-15)"),
+    "complex, seventh digit": ("1.5 + 0.1234567j", "1.5 + 0.1234568j"),
+    "end of a sentence": ("print('It is 0.1234567.')", "print('It is 0.1234568.')"),
+    "seventh digit in a table": ("table(0.1234567, 3)", "table(0.1234568, 3)"),
+    "rounding in a metric": ("metrics(a=0.3, b=[1, 0.5])", "metrics(a=0.1 + 0.2, b=[1, 0.5])"),
+    "time taken": ("print(time.perf_counter())", "print(time.perf_counter())", IGNORED),
+    "exception": ("raise OSError('0.1234567')", "raise OSError('0.1234568')", RAISES),
+    "figure up to rounding": ("curve(0 * x)", "curve(0 * x + 1e-9)"),
+    "another matplotlib": ("picture(x, '3.0.1')", "picture(-x)"),
+}
+FAIL = {
+    "third digit": ("print('cost 0.1234567 of 3')", "print('cost 0.1244567 of 3')"),
+    "exponent": ("print('1.234567e-17')", "print('1.234567e-16')"),
+    "noise near zero": ("print('1e-17')", "print('2e-17')"),
+    "integer, eighth digit": ("print(10000000)", "print(10000001)"),
+    "not a number": ("print('loss 0.5')", "print('loss nan')"),
+    "number too many": ("print(0.5)", "print(0.5, 0.5)"),
+    "version": ("print('1.2.3000000')", "print('1.2.3000001')"),
+    "name that ends in a number": ("print('x1.5000000')", "print('x1.5000001')"),
+    "word between numbers": ("print('1.5 up 2.5')", "print('1.5 or 2.5')"),
+    "third digit of a metric": ("metrics(a=0.3, b=[0.5])", "metrics(a=0.3, b=[0.501])"),
+    "new warning": ("pass", "warnings.warn('careful')"),
+    "exception gone": ("1 / 0", "pass", RAISES),
+    "moved curve": ("curve(0 * x)", "curve(0 * x + 0.02)"),
+    "blank figure": ("curve(0 * x)", "plt.figure(); plt.ylim(-1, 1); plt.show()"),
+    "removed figure": ("curve(0 * x)", "pass"),
+    "added figure": ("picture(x)", "picture(x); picture(x)"),
+    "exchanged figures": ("picture(x); picture(0 * x)", "picture(0 * x); picture(x)"),
+    "grown figure": ("curve(0 * x)", "plt.figure(figsize=(7, 7)); curve(0 * x)"),
+    "removed, another matplotlib": ("picture(x, '3.0.1')", "pass"),
+}
+NUMBERED = {name: number for number, name in enumerate(PASS | FAIL, 1)}  # 0 is SETUP
 
 
 class Check(NamedTuple):
@@ -110,10 +99,10 @@ class Check(NamedTuple):
 
 
 def executed(cells):
-    """Return a notebook of these (code, tag) with outputs, as if it had been committed."""
+    """Return a notebook of these (code, tag, …) with outputs, as if it had been committed."""
     nb = nbformat.v4.new_notebook()
-    for source, tag in cells:
-        nb.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": [tag] if tag else []}))
+    for source, *tags in cells:
+        nb.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": tags}))
     return NotebookClient(nb, kernel_name="python3").execute()
 
 
@@ -145,27 +134,28 @@ def checked(tmp_path_factory):
     stale = folder / "runs" / "figure-diffs" / "cases-cell99-figure1-before.png"
     stale.parent.mkdir(parents=True)
     stale.touch()
-    nb = executed([(SETUP, ""), *((case.committed, case.tag) for case in [*PASS, *FAIL])])
-    for cell, case in zip(nb.cells[1:], [*PASS, *FAIL], strict=True):
-        cell.source = case.now
+    cases = (PASS | FAIL).values()
+    nb = executed([(SETUP,), *((committed, *tag) for committed, _, *tag in cases)])
+    for cell, (_, now, *_) in zip(nb.cells[1:], cases, strict=True):
+        cell.source = now
     return check(folder, nb)
 
 
-@pytest.mark.parametrize("case", PASS, ids=lambda case: case.name)
-def test_passes(case, checked):
-    assert NUMBERED[case.name] not in checked.failures, checked.failures[NUMBERED[case.name]]
+@pytest.mark.parametrize("name", PASS)
+def test_passes(name, checked):
+    assert NUMBERED[name] not in checked.failures, checked.failures[NUMBERED[name]]
 
 
-@pytest.mark.parametrize("case", FAIL, ids=lambda case: case.name)
-def test_fails(case, checked):
-    assert NUMBERED[case.name] in checked.failures
+@pytest.mark.parametrize("name", FAIL)
+def test_fails(name, checked):
+    assert NUMBERED[name] in checked.failures
 
 
 def test_the_summary_counts_the_figures_compared_and_those_not(checked):
     minor = ".".join(version("matplotlib").split(".")[:2])
     said = re.search(r"^figures: (.*)$", checked.output, flags=re.M)[1]
-    # Up to rounding, moved, blank, two exchanged, grown. nbval counts the others.
-    assert said == f"6 compared, 1 not compared (drawn by matplotlib {minor}, stored by 3.0)"
+    # Up to rounding, moved, blank, two exchanged, grown, the first of those added.
+    assert said == f"7 compared, 1 not compared (drawn by matplotlib {minor}, stored by 3.0)"
 
 
 def test_changed_figures_are_drawn_before_after_and_in_difference(checked):
@@ -207,8 +197,7 @@ LocalPortCache.find_available_port = find_taken_port
     ],
 )
 def test_neither_settings_nor_other_programs_change_outputs(tmp_path, options, failures):
-    cells = [("import numpy", ""), ("numpy.array([1 / 3])", ""), ("assert False", RAISES)]
-    nb = executed(cells)
+    nb = executed([("import numpy",), ("numpy.array([1 / 3])",), ("assert False", RAISES)])
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
     (startup / "mine.py").write_text("import numpy; numpy.set_printoptions(precision=2)")

@@ -1,11 +1,9 @@
 """`make run`, `make execute`, `make sweep`, and what a notebook reports."""
 
 import ast
-import importlib.util
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,9 +19,10 @@ import pytest
 from distributed import LocalCluster
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+import commands
 from helpers import datasets, runs
 
-COMMANDS = runs.ROOT / ".ci" / "commands.py"
+COMMANDS = Path(commands.__file__)
 NAMES = runs.notebook_names()
 POSIX = pytest.mark.skipif(os.name == "nt", reason="sends POSIX signals")
 
@@ -124,11 +123,6 @@ def assigned_but_not_read(path):
     return set(assigned) - set(runs.notebook_parameters(path))
 
 
-@pytest.mark.parametrize("line", ["a: int = 1  # b=2", "a: str | None = 'x=y'"])
-def test_a_line_that_papermill_misreads_is_seen(folder, line):
-    assert assigned_but_not_read(write_notebook(folder, "01", parameters=line)) == {"a"}
-
-
 # ----------------------------------------------------------------------------------- make run
 
 
@@ -212,15 +206,6 @@ def test_a_wrong_call_is_refused_before_anything_runs(folder, command, arguments
     assert done.stderr.startswith("error: ")
     assert message in done.stderr
     assert names_in(folder) == ["01_good.ipynb"]
-
-
-@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
-def test_a_misspelt_variable_of_make_is_refused_with_the_known_ones():
-    line = ["make", "--dry-run", "run", "NB=10", "PARAM=-p units 3"]
-    done = subprocess.run(line, cwd=runs.ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "there is no variable PARAM; there are: " in done.stderr
-    assert " PARAMS " in done.stderr
 
 
 def test_another_package_called_helpers_is_named(folder, tmp_path, command):
@@ -373,11 +358,10 @@ def test_on_a_scheduler_a_dying_worker_costs_its_own_row(folder, out):
 # -------------------------------------------------------------------------------------- report
 
 
-def test_a_report_shows_its_headline_and_stores_plain_numbers(folder, out):
+def test_the_last_report_counts_and_stores_plain_numbers(folder, out):
     source = "import numpy as np\nfrom helpers import runs\nruns.report('first', n=1)\n"
     source += "runs.report('98 %', n=np.int64(3), x=np.float32(0.1), ok=np.bool_(True))"
-    path = write_notebook(folder, "01", source)
-    assert runs.read_report(path) == ("", {})
+    assert runs.read_report(write_notebook(folder, "01", source)) == ("", {})
     result = runs.run_notebook("01", {}, out, folder=folder)
     assert (result.headline, result.metrics) == ("98 %", {"n": 3, "x": 0.1, "ok": True})
 
@@ -397,34 +381,20 @@ def test_a_notebook_that_only_reports_loads_nothing_heavy():
 # ------------------------------------------------------------------- the notebooks of the series
 
 
-def load(path):
-    """Return a module that is no part of a package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_committed_notebook_is_clean_reports_and_explains_its_parameters(name):
     path = runs.notebook_path(name)
     nb = nbformat.read(path, 4)
-    assert load(COMMANDS).clean_notebook(nb) == nbformat.read(path, 4)
-    headline, metrics = runs.read_report(path)
-    assert headline
-    assert metrics
+    assert commands.clean_notebook(nb) == nbformat.read(path, 4)
+    assert all(runs.read_report(path))  # headline and metrics
     assert not assigned_but_not_read(path)
     for parameter in runs.notebook_parameters(path).values():
         assert parameter["inferred_type_name"] in {"int", "float", "str", "bool"}, parameter
         assert parameter["help"], parameter
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_no_output_shows_where_somebody_keeps_the_project(name):
-    cells = nbformat.read(runs.notebook_path(name), 4).cells
-    for output in [output for cell in cells for output in cell.get("outputs", [])]:
+    for output in [output for cell in nb.cells for output in cell.get("outputs", [])]:
         shown = [text for mime, text in output.get("data", {}).items() if "image" not in mime]
         shown += [output.get("text", ""), output.get("traceback", "")]
+        # No output shows where somebody keeps the project.
         assert not re.search(r"(?<![\w.])/(home|Users|root|tmp|opt)/", json.dumps(shown))
 
 

@@ -121,38 +121,34 @@ def project(set_up):
     shutil.copytree(set_up.folder / "kept", set_up.venv, symlinks=True)
 
 
-def test_of_two_first_calls_at_once_one_installs_and_the_other_waits(set_up):
+def test_a_set_up_installs_the_lock_and_the_project_once(set_up):
     assert sum("Another make has just done it." in said for said in set_up.said) == 1
-
-
-def test_a_set_up_installs_the_lock_and_the_project_and_no_newer_release(set_up):
     freeze = [set_up.venv / "bin" / "python", "-m", "pip", "freeze"]
     installed = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
     assert f"flit_core=={version('flit_core')}" in installed
-    assert "matplotlib==1.0" in installed
+    assert "matplotlib==1.0" in installed  # and no newer release
     assert "backprop" in installed
-
-
-def test_a_second_call_installs_nothing(set_up):
     assert set_up.make("environment", f"PYTHON={sys.executable}") == (0, "")
 
 
-def test_a_changed_lock_installs_again_and_an_interrupted_set_up_begins_again(project):
+def test_a_changed_lock_an_interrupted_set_up_and_another_interpreter_begin_again(
+    project, tmp_path
+):
+    another = python_with(tmp_path, "sys.version = '3.12.0 (another one)'")
     lock = project.lock.read_text()
     project.lock.write_text(lock + "# changed\n")
     assert project.begins()
     project.lock.write_text(lock)
-    assert project.begins()
+    assert project.begins()  # it has been interrupted
+    shutil.rmtree(project.venv)
+    shutil.copytree(project.folder / "kept", project.venv, symlinks=True)
+    assert not project.begins()
+    assert project.begins("environment", f"PYTHON={another}")
 
 
 def test_a_set_up_whose_interpreter_is_gone_begins_again(project):
     (project.venv / "bin" / "python").unlink()
     assert project.begins()
-
-
-def test_another_interpreter_builds_again(project, tmp_path):
-    another = python_with(tmp_path, "sys.version = '3.12.0 (another one)'")
-    assert project.begins("environment", f"PYTHON={another}")
 
 
 def test_a_package_that_was_tampered_with_is_not_installed(project):
@@ -178,10 +174,13 @@ def test_an_unsuitable_python_gets_one_sentence(set_up, tmp_path, statement, sen
     assert said.count(". ") == 0
 
 
-def test_an_interpreter_that_is_not_there_gets_one_sentence(set_up):
+def test_make_refuses_an_interpreter_that_is_not_there_and_a_misspelt_variable(set_up):
     status, said = set_up.make("test", "PYTHON=no-such-python")
     assert status != 0
     assert said.startswith("There is no working no-such-python here: install Python 3.11")
+    status, said = set_up.make("--dry-run", "run", "NB=10", "PARAM=-p units 3")
+    assert status != 0
+    assert re.search("there is no variable PARAM; there are: .* PARAMS ", said)
 
 
 def test_make_alone_lists_its_commands(set_up):
