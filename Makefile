@@ -19,7 +19,7 @@ ENVIRONMENT = "$(PYTHON)" .ci/environment.py
 endif
 
 # A misspelt variable would be ignored in silence.
-VARIABLES = PYTHON VENV NB PARAMS JOBS OUT GRID SCHEDULER WORKERS ARGS VARIANTS UPGRADE MNIST_DIR %_NUM_THREADS
+VARIABLES = PYTHON VENV NB PARAMS JOBS OUT GRID SCHEDULER WORKERS ARGS VARIANTS UPGRADE COURSE MNIST_DIR %_NUM_THREADS
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
 UNKNOWN := $(filter-out $(VARIABLES),$(GIVEN))
 $(if $(UNKNOWN),$(error there is no variable $(UNKNOWN); there are: $(VARIABLES)))
@@ -27,13 +27,13 @@ $(if $(UNKNOWN),$(error there is no variable $(UNKNOWN); there are: $(VARIABLES)
 PLACE = $(if $(OUT),--output-dir "$(OUT)")
 
 .DEFAULT_GOAL = help
-.PHONY: help run test lab data execute sweep bench student slides site html book test-matrix test-faults test-browser lock clean environment
+.PHONY: help run test lab data execute sweep bench student check-submissions slides site html book test-matrix test-faults test-browser lock clean environment
 
 # Tests share the processors among processes, so each keeps to one thread for its matrix products.
 ONE_THREAD = OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 VECLIB_MAXIMUM_THREADS=1
 
 help:  ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo 'PYTHON=python3.13 make …        chooses the interpreter of .venv'
 	@echo 'make … VENV=none                uses the active environment instead of .venv'
@@ -65,6 +65,9 @@ bench: environment  ## time the code of notebooks 08, 12 and 14 against the fram
 
 student: environment  ## the notebooks without solutions into build/student/, for a class; NB=01_scalar_network for one
 	@$(PY) .ci/editions.py $(NB)
+
+check-submissions: environment  ## what nbgrader would stumble over in the submissions of COURSE=folder, before autograde
+	@$(PY) .ci/editions.py --check "$(COURSE)"
 
 slides: environment  ## a deck of slides for every notebook into build/slides/; NB=01 for one
 	@$(PY) .ci/pages.py slides $(NB)

@@ -30,6 +30,8 @@ myst_heading_anchors = 3
 mathjax_path = "mathjax/tex-svg-full.js"
 mathjax3_config = {"tex": {"inlineMath": [["\\(", "\\)"], ["$", "$"]]}}  # $ within answers
 
+highlight_language = "none"  # commands and outputs are not Python
+
 html_theme = "sphinx_book_theme"
 html_static_path = ["static"]
 html_context = {"default_mode": "auto"}  # dark where the reader has chosen so
@@ -49,7 +51,7 @@ def prepare(app, docname, source):
     if docname == root_doc:
         chapters = {f"notebooks/{path.stem}": f"{title(path)} <notebooks/{path.stem}>"
                     for path in NOTEBOOKS}  # fmt: skip
-        others = ("notebooks/TEACHING", "notebooks/GLOSSARY", "data/README")
+        others = ("notebooks/TEACHING", "notebooks/GLOSSARY", "notebooks/REFERENCE", "data/README")
         chapters |= {page: page for page in others}
         entries = [entry for page, entry in chapters.items() if page in app.env.found_docs]
         text += "\n".join(["\n```{toctree}", ":hidden:", "", *entries, "```\n"])

@@ -13,6 +13,11 @@
 In the committed notebooks, solutions and checks carry nbgrader's metadata. Two things are added:
 behind each check, of which students only see the verdict, a hidden test that asserts it; and for
 each folded answer of an exercise a cell that students fill in and teachers grade by hand.
+
+``python .ci/editions.py --check COURSE`` is `make check-submissions`. It compares what came back,
+in ``submitted/``, with ``release/`` of an nbgrader course, and names what `nbgrader autograde`
+would stop at, skip or mark as wrong: folders, notebooks and cells that were renamed, deleted or
+copied. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ import json
 import re
 import shutil
 import sys
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -159,12 +165,80 @@ def _checksums(folder: Path) -> dict[str, str]:
     }
 
 
+# ------------------------------------------------------------------------------- what comes back
+
+
+def check_submissions(course: Path) -> int:
+    """Say student by student what nbgrader would stumble over; return how many lines that took."""
+    released = {
+        folder.name: {path.name: nbformat.read(path, 4) for path in folder.glob("*.ipynb")}
+        for folder in _visible(course / "release")
+    }
+    if not released:
+        raise ValueError(f"nothing is released in '{course}'; COURSE= is the folder of a course")
+    students = _visible(course / "submitted")
+    faults = [f"{each.name}: {fault}" for each in students for fault in _faults(each, released)]
+    print("\n".join([*faults, f"students: {len(students)}, things to mend: {len(faults)}"]))
+    return len(faults)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """Return what a folder holds, if it is there, without the hidden files of systems."""
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+
+
+def _faults(student: Path, released: dict[str, dict[str, NotebookNode]]) -> Iterator[str]:
+    """Yield what is wrong with the folder of a student."""
+    for folder in _visible(student):
+        if folder.name not in released:
+            yield f"{folder.name} will not be graded, only {', '.join(released)}"
+            continue
+        originals = released[folder.name]
+        if lacking := originals.keys() - {path.name for path in folder.iterdir()}:
+            yield f"{folder.name} lacks {', '.join(sorted(lacking))}"
+        for path in sorted(folder.glob("*.ipynb")):
+            for fault in _faults_of_notebook(path, originals):
+                yield f"{folder.name}/{path.name} {fault}"
+
+
+def _faults_of_notebook(path: Path, originals: dict[str, NotebookNode]) -> Iterator[str]:
+    """Yield what follows the name of a notebook in a sentence on what is wrong with it."""
+    try:
+        nb = nbformat.read(path, 4)
+        sources = {cell.source for cell in nb.cells}
+    except Exception:  # as many kinds as there are files that only bear the name of a notebook
+        yield "cannot be read as a notebook"
+        return
+    if path.name not in originals:
+        shared = {name: sum(c.source in sources for c in o.cells) for name, o in originals.items()}
+        yield f"will not be graded: rename it to {max(shared, key=shared.get)}, if it is that"
+        return
+    known = [cell for cell in originals[path.name].cells if "nbgrader" in cell.metadata]
+    expected = {cell.metadata.nbgrader.grade_id: cell.metadata.nbgrader for cell in known}
+    places = defaultdict(list)
+    for number, cell in enumerate(nb.cells, 1):
+        if name := cell.metadata.get("nbgrader", {}).get("grade_id"):
+            places[name].append(str(number))
+    for name in expected.keys() - places.keys():
+        remedy = "autograde can put it back" if expected[name].grade else "its check will fail"
+        yield f"lacks the cell {name}: {remedy}"
+    for name, numbers in places.items():
+        if len(numbers) > 1:
+            yield f"has {name} more than once, in cells {' and '.join(numbers)}: keep one of them"
+        elif name not in expected:
+            yield f"has a cell {name}, which is not of this notebook"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the editions and say where they are; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NOTEBOOK", help="default: all")
-    names = parser.parse_args(arguments).names
+    parser.add_argument("--check", type=Path, metavar="COURSE", help="what came back instead")
+    options = parser.parse_args(arguments)
+    names = options.names
     try:
+        if options.check is not None:
+            return min(check_submissions(options.check), 1)
         paths = [notebook_path(name) for name in names or notebook_names()]
         write_editions(paths if names else [*paths, NOTEBOOKS / "GLOSSARY.md"], BUILD)
     except (ValueError, OSError) as error:

@@ -8,14 +8,16 @@ import shutil
 import sysconfig
 
 import nbformat
+import numpy as np
 import pytest
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 from traitlets.config import Config
 
 import editions
-from helpers import datasets, runs
+from helpers import datasets, exercises, runs
 
 NAMES = runs.notebook_names()
 STUB = "# YOUR CODE HERE\n    raise NotImplementedError()"  # nbgrader's own
@@ -104,6 +106,20 @@ def test_formulas_stand_between_blank_lines(name):
     )
 
 
+def test_the_readme_shows_what_the_check_of_notebook_04_says():
+    readme = (runs.ROOT / "README.md").read_text("utf-8")
+    wrong, said = re.search("```python\n(.*?)\n```.*?> (Not yet: .*?)\n", readme, re.S).groups()
+    names = {"np": np}
+    for cell in committed("04_vectorized_backprop").cells:
+        if re.match(r"def (sigmoid|sigmoid_prime|forward)\(", cell.source):
+            exec(cell.source, names)
+    solution = known_cells(committed("04_vectorized_backprop"))["exercise-2"].source
+    right = wrong.replace("W[l] @", "W[l].T @")
+    assert right in solution
+    exec(solution.replace(right, wrong), names)
+    assert repr(exercises.check_backprop_linear_output(names["backprop_linear_output"])) == said
+
+
 # -------------------------------------------------------------------- what students are given
 
 
@@ -178,7 +194,11 @@ def test_nbgrader_releases_the_student_edition_and_grades_what_comes_back(
 
     scripts = sysconfig.get_path("scripts")  # nbgrader calls alembic, wherever PATH has it
     monkeypatch.setenv("PATH", os.pathsep.join([scripts, os.environ["PATH"]]))
-    nbgrader = NbGraderAPI(config=Config({"CourseDirectory": {"root": str(tmp_path)}}))
+    flags = {
+        "CourseDirectory": {"root": str(tmp_path)},
+        "OverwriteCells": {"add_missing_cells": True},
+    }
+    nbgrader = NbGraderAPI(config=Config(flags))
     shutil.copytree(build / "teacher", tmp_path / "source" / "backprop")
     succeed(nbgrader.generate_assignment("backprop"))
     release = tmp_path / "release" / "backprop"
@@ -189,11 +209,16 @@ def test_nbgrader_releases_the_student_edition_and_grades_what_comes_back(
     name = "01_scalar_network"
     student, teacher = (read(build / e / f"{name}.ipynb") for e in ("student", "teacher"))
     nothing, everything = copy.deepcopy(student), solve(student, teacher)
+    lacking = copy.deepcopy(everything)  # a check that autograde puts back
+    lacking.cells.remove(known_cells(lacking)["exercise-2-check"])
     known_cells(nothing)["exercise-1-check"].source = "'Correct: of course'"  # 1 is unsolved
-    wrong = known_cells(everything)["exercise-2"].source.replace("(2 * h)", "h")
+    answer = known_cells(everything)["exercise-2"].source
+    function = re.search(r"def (\w+)", answer)[1]
+    wrong = f"{answer}\n\nright = {function}\n{function} = lambda *given: 2 * right(*given)"
     known_cells(nothing)["exercise-2"].source = wrong
     scores = {}
-    for who, nb in {"nothing": nothing, "everything": everything}.items():
+    submissions = {"nothing": nothing, "everything": everything, "lacking": lacking}
+    for who, nb in submissions.items():
         folder = tmp_path / "submitted" / who / "backprop"
         folder.mkdir(parents=True)
         nbformat.write(nb, folder / f"{name}.ipynb")
@@ -206,7 +231,96 @@ def test_nbgrader_releases_the_student_edition_and_grades_what_comes_back(
     points = {"exercise-1-check": 1, "exercise-2-check": 2}
     by_hand = {"exercise-3-answer": None, "exercise-4-answer": None}
     assert scores["nothing"] == dict.fromkeys([*points, *by_hand], 0)
-    assert scores["everything"] == points | by_hand
+    assert scores["everything"] == scores["lacking"] == points | by_hand
+
+
+# ---------------------------------------------------------------- what is said before autograde
+
+FIRST, SECOND = (f"{name}.ipynb" for name in NAMES[:2])
+
+
+@pytest.fixture
+def course(build, tmp_path):
+    """A course with one assignment of two notebooks, which is released."""
+    folder = tmp_path / "release" / "week 1"
+    folder.mkdir(parents=True)
+    for name in (FIRST, SECOND):
+        shutil.copy(build / "student" / name, folder)
+    return tmp_path
+
+
+def submit(course, who):
+    """Hand in what has been released, unchanged; return the folder."""
+    return shutil.copytree(course / "release" / "week 1", course / "submitted" / who / "week 1")
+
+
+def change_cell(change):
+    """Return what someone does to a notebook who deletes or copies a cell of exercise 1."""
+
+    def change_notebook(folder):
+        nb = read(folder / FIRST)
+        change(nb.cells, known_cells(nb))
+        nbformat.write(nb, folder / FIRST)
+
+    return change_notebook
+
+
+ACCIDENTS = {
+    "deleted the check": (
+        change_cell(lambda cells, known: cells.remove(known["exercise-1-check"])),
+        [rf"week 1/{FIRST} lacks the cell exercise-1-check: autograde can put it back"],
+    ),
+    "deleted the answer": (
+        change_cell(lambda cells, known: cells.remove(known["exercise-1"])),
+        [rf"week 1/{FIRST} lacks the cell exercise-1: its check will fail"],
+    ),
+    "copied the answer": (
+        change_cell(
+            lambda cells, known: cells.insert(1, NotebookNode(known["exercise-1"], id="again"))
+        ),
+        [rf"week 1/{FIRST} has exercise-1 more than once, in cells 2 and \d+: keep one of them"],
+    ),
+    "renamed the cell": (
+        change_cell(lambda _, known: known["exercise-1"].metadata.nbgrader.update(grade_id="x")),
+        [rf"week 1/{FIRST} lacks .*", rf"week 1/{FIRST} has a cell x, which is not .*"],
+    ),
+    "renamed the notebook": (
+        lambda folder: (folder / FIRST).rename(folder / "first.ipynb"),
+        [f"week 1 lacks {FIRST}", f"week 1/first.ipynb will not be graded: rename it to {FIRST}.*"],
+    ),
+    "renamed the folder": (
+        lambda folder: folder.rename(folder.with_name("Week 1")),
+        ["Week 1 will not be graded, only week 1"],
+    ),
+    "damaged the notebook": (
+        lambda folder: (folder / SECOND).write_text('{"cells": ['),
+        [f"week 1/{SECOND} cannot be read as a notebook"],
+    ),
+    "did nothing": (lambda folder: None, []),
+    "solved": (change_cell(lambda _, known: known["exercise-1"].update(source="1")), []),
+}
+
+
+def test_what_nbgrader_would_stumble_over_is_said_student_by_student(course, capsys):
+    for who, (change, _) in ACCIDENTS.items():
+        change(submit(course, who))
+    before = files(course)
+    assert editions.main(["--check", str(course)]) == 1
+    *said, last = capsys.readouterr().out.splitlines()
+    for who, (_, expected) in ACCIDENTS.items():
+        about = [line.removeprefix(f"{who}: ") for line in said if line.startswith(f"{who}: ")]
+        assert len(about) == len(expected), about
+        assert all(map(re.fullmatch, expected, about)), about
+    assert last == f"students: {len(ACCIDENTS)}, things to mend: {len(said)}"
+    assert files(course) == before
+
+
+def test_nothing_is_said_of_sound_submissions_nor_of_no_course(course, tmp_path, capsys):
+    submit(course, "everything fine")
+    assert editions.main(["--check", str(course)]) == 0
+    assert capsys.readouterr().out == "students: 1, things to mend: 0\n"
+    assert editions.main(["--check", str(tmp_path / "elsewhere")]) == 2
+    assert "COURSE=" in capsys.readouterr().err
 
 
 # --------------------------------------------------------------------------- the two folders

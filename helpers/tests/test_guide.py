@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
 README, GUIDE, GLOSSARY = ROOT / "README.md", FOLDER / "TEACHING.md", FOLDER / "GLOSSARY.md"
-PAGES = [README, ROOT / "data" / "README.md", GUIDE, GLOSSARY]
+PAGES = [README, ROOT / "data" / "README.md", GUIDE, GLOSSARY, FOLDER / "REFERENCE.md"]
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]*)\)")
 PICTURE = re.compile(r"!\[[^\]]*\]\(([^()\s]*)\)|<(?:a|img)\b[^>]*?(?:href|src)=\"([^\"]*)\"")
 
@@ -300,21 +300,60 @@ def test_an_entry_of_the_guide_has_all_its_parts(path):
     ]
 
 
+def minutes(path):
+    """Return the minutes of a notebook as the guide gives them: of all, and of parts of it."""
+    total, parts = re.search(r"^\*\*Minutes\.\*\* (\d+), of which (.+)", entry(path), re.M).groups()
+    found = re.findall(r"§(\d+)(?:–(\d+))?(?: takes?)? (\d+)", parts)
+    return int(total), {(int(a), int(b or a)): int(part) for a, b, part in found}
+
+
+def minutes_with_exercises(path):
+    text = cells(path)[0].source
+    return int(re.search(r"minutes to read, (\d+) with the exercises", text)[1])
+
+
 @each_notebook
 def test_guide_readme_and_notebook_agree_on_the_minutes(path):
-    row = re.search(rf"\]\(notebooks/{path.name}\).*\| (\d+) \|$", README.read_text("utf-8"), re.M)
-    total, parts = re.search(r"^\*\*Minutes\.\*\* (\d+), of which (.+)", entry(path), re.M).groups()
-    by_section = re.findall(r"§\d+(?:–\d+)?(?: takes?)? (\d+)", parts)
-    assert sum(map(int, by_section)) == int(total) == int(row[1])
-    assert f"{total} minutes" in cells(path)[0].source
+    row = re.search(rf"\]\(notebooks/{path.name}\).*\| (\d+) \| (\d+) \|$", prose(README), re.M)
+    total, parts = minutes(path)
+    assert sum(parts.values()) == total == int(row[1])
+    assert f"{total} minutes to read" in cells(path)[0].source
+    assert minutes_with_exercises(path) == int(row[2])
+
+
+def plans():
+    """Return the plans of the guide by their minutes, each a list of (minutes, sections) a row."""
+    found = re.findall(r"^\*\*(\d+) minutes\b[^\n]*\n\n((?:\|[^\n]*\n)+)", prose(GUIDE), re.M)
+    rows = [
+        (int(total), re.findall(r"^\| (\d+) \| ([^|]+) \|", plan, re.M)) for total, plan in found
+    ]
+    assert len(rows) == 6  # two paths, one class, three lectures
+    return rows
 
 
 def test_the_minutes_of_each_plan_add_up():
-    text = GUIDE.read_text(encoding="utf-8")
-    plans = re.findall(r"^\*\*(\d+) minutes\b[^\n]*\n\n((?:\|[^\n]*\n)+)", text, re.M)
-    assert len(plans) == 4  # one class, three lectures
-    for total, rows in plans:
-        assert sum(map(int, re.findall(r"^\| (\d+) \|", rows, re.M))) == int(total), rows
+    for total, rows in plans():
+        assert sum(int(part) for part, _ in rows) == total, rows
+
+
+def test_the_paths_of_a_reader_take_the_minutes_of_their_sections():
+    (hour, short), (weekend, long), *_ = plans()
+    for said, where in short + long:
+        number, first, last = re.fullmatch(r"(\d\d)(?: §(\d+)(?:–(\d+))?)?", where).groups()
+        (path,) = (path for path in NOTEBOOKS if path.name.startswith(number))
+        total, parts = minutes(path)
+        if first:
+            inside = range(int(first), int(last or first) + 1)
+            total = sum(part for (a, b), part in parts.items() if a in inside and b in inside)
+        assert total == int(said), where
+    everything = sum(minutes(path)[0] for path in NOTEBOOKS)
+    exercises = sum(map(minutes_with_exercises, NOTEBOOKS))
+    assert f"| all | | {everything} | {exercises} |" in prose(README)
+    for page in (README, GUIDE):
+        text = squeezed(prose(page))
+        assert all(f"{total} minutes" in text for total in (hour, weekend, everything))
+        assert str(exercises) in text
+    assert all(where in squeezed(prose(README)) for _, where in short)
 
 
 @cache

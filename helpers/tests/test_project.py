@@ -86,6 +86,12 @@ def test_the_lock_has_a_hash_for_every_package_and_no_address():
     assert not re.search(r"://|--(extra-)?index-url|--find-links|^-i\b| @ ", LOCK, re.M)
 
 
+def test_the_citation_says_what_pyproject_says():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["authors"] == PROJECT["authors"]
+    assert [citation["version"], citation["license"]] == [PROJECT["version"], PROJECT["license"]]
+
+
 # ---------------------------------------------------------------------------------- who uses whom
 
 
@@ -111,7 +117,12 @@ def test_helpers_import_each_other_in_one_direction_and_nothing_from_ci():
 
 @pytest.mark.parametrize("path", HELPERS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_public_function_of_helpers_is_used_outside_its_module(path):
-    users = [*NOTEBOOKS, ROOT / "README.md", ROOT / "Makefile", ROOT / "notebooks" / "conftest.py"]
+    users = [
+        *NOTEBOOKS,
+        *(ROOT / "notebooks").glob("*.md"),
+        ROOT / "Makefile",
+        ROOT / "notebooks" / "conftest.py",
+    ]
     users += (ROOT / ".ci").rglob("*.py")
     users += [other for other in HELPERS if other != path and other.name != "__init__.py"]
     used = set(re.findall(r"\w+", "\n".join(user.read_text(encoding="utf-8") for user in users)))

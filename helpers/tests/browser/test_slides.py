@@ -9,7 +9,7 @@ from helpers import runs
 pytestmark = pytest.mark.browser
 
 NAMES = runs.notebook_names()
-GUIDE = ("README", "notebooks/TEACHING", "notebooks/GLOSSARY")
+GUIDE = ("README", "notebooks/TEACHING", "notebooks/GLOSSARY", "notebooks/REFERENCE")
 PLAYER = "figure[data-player]"
 
 # Go to every slide as a reader would, with answers closed; what is higher than the slide scrolls.
@@ -128,9 +128,9 @@ def test_a_page_needs_no_network_and_fits_its_window(built, window, page):
         window.page.set_viewport_size({"width": 1280, "height": 720})
 
 
-def test_the_search_finds_the_saddle(built, window):
+def test_the_search_finds_momentum(built, window):
     show(window, built / "site" / "search.html")
-    window.page.goto((built / "site" / "search.html").as_uri() + "?q=saddle")
+    window.page.goto((built / "site" / "search.html").as_uri() + "?q=momentum")
     results = window.page.locator("#search-results li a")
     results.first.wait_for()
     assert any("08_" in link.get_attribute("href") for link in results.all())
