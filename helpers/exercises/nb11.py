@@ -123,7 +123,7 @@ WALK_SLIPS = {  # sentence -> what is kept of (so far, bar of the result, factor
 }
 GRAPH_SLIPS = slips(_walk, WALK_SLIPS) | {
     "the walk begins at the inputs: take reversed(order).": _from_the_start,
-    "a bar is passed on before it is complete: wait for all that was made from the name.": _recurse
+    "a bar is passed on before it is complete: wait for all that was made from the name.": _recurse,
 }
 
 

@@ -468,7 +468,10 @@ WRONG = {
         (lambda D, A: np.linalg.norm(D[:, :, None] * A[:, None], axis=(1, 2)), "build the stack")
     ],
     "binary_cross_entropy": [
-        (partial(cross_entropy, sigmoid), "[ 1000. -1000.] the answer is nan; form neither e¹⁰⁰⁰ nor"),
+        (
+            partial(cross_entropy, sigmoid),
+            "[ 1000. -1000.] the answer is nan; form neither e¹⁰⁰⁰ nor",
+        ),
         (
             partial(cross_entropy, lambda z: np.clip(expit(z), 1e-15, 1 - 1e-15)),
             "Is a probability clipped or rounded?",
