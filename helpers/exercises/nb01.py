@@ -54,6 +54,7 @@ CHAIN_SLIPS = slips(lambda node, *chain: _last(*chain, node), NODE_SLIPS) | {
     "the last layer is not run: is the loop too short?": lambda x, w, b: _last(x, w[:-1], b[:-1]),
     "the first layer is not run.": lambda x, w, b: _last(x, w[1:], b[1:]),
     "every layer starts from x again, not from a.": lambda x, w, b: _last(x, w[-1:], b[-1:]),
+    "the input came back unchanged.": lambda x, w, b: x,
     "x has gone through a sigmoid; it enters as it is.": lambda x, w, b: _last(sigmoid(x), w, b),
 }
 
