@@ -34,9 +34,10 @@ SLOPES = {  # f(ε) is the cost with one parameter nudged by ε
 def numerical_gradient(loss: Loss, params: Params, *, method="central", eps=None) -> Params:
     """Measure the gradient of `loss` at `params`, one entry at a time.
 
-    The default ε of a difference balances truncation against rounding: u^(1/2) ≈ 1.5e-8 and
-    u^(1/3) ≈ 6.1e-6. The complex step subtracts nothing, so its ε may be tiny (Squire & Trapp, SIAM
-    Review 40, 1998), but the loss must carry complex numbers through.
+    `method` is central, forward or complex. The default ε of a difference balances truncation
+    against rounding, u^(1/3) ≈ 6.1e-6 and u^(1/2) ≈ 1.5e-8; it grows with a parameter beyond 1.
+    The complex step subtracts nothing, so its ε may be tiny (Squire & Trapp, SIAM Review 40, 1998),
+    but the loss must carry complex numbers through.
     """
     _require_arrays(params, "params", like=params)
     _require_loss(loss, params, method)
@@ -76,8 +77,9 @@ def check_gradients(
       its largest value in the array: one wrong entry cannot hide in the norm of many.
 
     From each |a_i − b_i| the rounding of the measurement is subtracted first: 10·u·|C|/ε, for the
-    complex step 10·u·|C|. A note says where only this excuses a gradient; if it is so in every
-    array, as in a saturated network, the check has not passed. Another tells a kink from a bug.
+    complex step 10·u·|C|. A note says where only this excuses a gradient; if it does so in every
+    array, and is larger than the slopes, as in a saturated network, the check has not passed. A
+    much smaller ε than the default excuses much more. Another note tells a kink from a bug.
     """
     _require_arrays(grads, "grads", like=params)
     measured, rows = numerical_gradient(loss, params, method=method, eps=eps), []

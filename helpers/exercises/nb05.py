@@ -57,7 +57,7 @@ def _no_gradient(found, mystery: Callable) -> str | None:
     if change is None:
         return None
     if not isinstance(change, tuple) or len(set(change)) != 2:
-        return f"a change is a pair (old, new) of two different texts; {_PLANT}"
+        return f"a change is a tuple (old, new) of two different texts; {_PLANT}"
     correct = mystery.source.replace(*mystery.change[::-1])
     if found.source != correct.replace(*change):
         return f"this is not the correct gradient with one change; {_PLANT}"

@@ -443,7 +443,7 @@ WRONG = {
         (planted(lambda *c: mystery(*c)), "at the point given, your function runs the mystery"),
         (planted(partial(mystery)), "your function runs the mystery, or a copy of it; plant the"),
         (from_text("Delta = 1 - H\n", ("Delta", "Delta")), "of two different texts; plant"),
-        (from_text("Delta = 1 - H\n", mystery.change), "a change is a pair (old, new)"),
+        (from_text("Delta = 1 - H\n", mystery.change), "a change is a tuple (old, new)"),
         (from_text("D = 1 - H\n", ("Delta", "D")), "not the correct gradient with one"),
         (planted(("old", "new")), "suspect returns an object of type tuple; return a function of"),
         (planted(lambda *c: same_bug(*c) | {"U": gradient(*c)["U"]}), "your bug spoils c; the mys"),
