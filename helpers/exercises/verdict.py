@@ -170,7 +170,8 @@ def difference(got, want, wrong: Mapping, name: str = "", unit: float = 0) -> st
     if want.ndim == 0:
         return f"{subject} is {_told_apart(numbers, want)}."
     scale = (numbers * want).sum() / (want * want).sum()
-    if scale and want.size > 1 and _close(numbers, scale * want, unit):  # a lone number is always
+    # A single entry is a multiple of any other.
+    if scale and want.size > 1 and _close(numbers, scale * want, unit):
         return f"{subject} is the right one times {scale:.7g}."
     differing = np.argwhere(_off(numbers, want, unit))
     index = tuple(map(int, differing[0]))
