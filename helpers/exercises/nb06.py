@@ -101,7 +101,7 @@ NORM_SLIPS = {
     "these are the squares of the norms; a square root is missing.": (
         lambda D, A: (D**2).sum(axis=1) * (A**2).sum(axis=1)
     ),
-    "these are norms of the whole batch; keep one a sample.": lambda D, A: _norm(D) * _norm(A),
+    "these are norms of the whole batch; keep one per sample.": lambda D, A: _norm(D) * _norm(A),
     "this is the norm of the sum over the batch.": lambda D, A: _norm(D.T @ A),
     "the two norms are added; multiply.": lambda D, A: _norm(D, axis=1) + _norm(A, axis=1),
     "this adds up entries, signs and all.": lambda D, A: D.sum(axis=1) * A.sum(axis=1),

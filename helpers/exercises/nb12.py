@@ -11,7 +11,7 @@ COUNT_SLIPS = {  # sentence -> the count from the operations c of the products W
     ),
     "this is the way forward alone.": lambda c, N: sum(c),
     "the products that give the weights' gradients are missing.": lambda c, N: 2 * sum(c) - c[0],
-    "errors go back through products, too, but for layer 1.": lambda c, N: 2 * sum(c),
+    "errors go back through products, too, in every layer but the first.": lambda c, N: 2 * sum(c),
     "it is layer 1 that sends no error back, not the last one.": lambda c, N: 3 * sum(c) - c[-1],
     "this is for one sample; a batch has N of them.": lambda c, N: (3 * sum(c) - c[0]) / N,
 }
