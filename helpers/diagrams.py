@@ -242,7 +242,7 @@ def network(
     net.draw(ax, small=small, values=True)
     if highlight is not None:
         layer, j, k = highlight
-        x, y = 0.58 * net.at[layer - 1][k] + 0.42 * net.at[layer][j]
+        x, y = 0.3 * net.at[layer - 1][k] + 0.7 * net.at[layer][j]
         look = {"color": INK, "lw": 1, "ms": 5, "markevery": [0], "zorder": 2.5}
         ax.plot([x, x], [y, net.half + 0.08], "o-", **look)
         text = f"$w^{layer}_{{{j}{k}}}$ = {_number(net.W[layer][j, k])}"
